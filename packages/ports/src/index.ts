@@ -1,1 +1,20 @@
-export {};
+export { BUS_LIMITS, type Bus, type BusHandler, type BusRequestOptions, type BusSubscription } from './bus.js';
+export type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from './driver.js';
+export type { ArmedMount, Guardian } from './guardian.js';
+export type { Journal } from './journal.js';
+export {
+  KV_LIMITS,
+  KvCompacted,
+  type KvCompare,
+  type KvEntry,
+  type KvEvent,
+  type KvObserver,
+  type KvOutcome,
+  type KvPage,
+  type KvRangeQuery,
+  type KvRead,
+  type KvStore,
+  type KvTransaction,
+  type KvWatch,
+  type KvWrite,
+} from './kv-store.js';

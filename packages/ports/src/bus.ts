@@ -1,0 +1,49 @@
+/**
+ * The bus between managers and agents: requests with one answer, nothing else. A message may be lost, doubled, late or
+ * out of order; whoever uses it relies on operation ids, epochs and seqs, never on the bus.
+ *
+ * Payloads are JSON values; wire/messages.ts says which. The proof of an implementation is `busContract` in testkit.
+ */
+export interface Bus {
+  /**
+   * Sends `payload` to one listener of `subject` and waits for its answer.
+   *
+   * @throws AppError NODE_UNAVAILABLE when nobody listens or the bus is down before sending (nothing was begun);
+   * UNKNOWN_OUTCOME when no answer came in `timeoutMs` or the bus went down meanwhile; TOO_LARGE; the signal's reason
+   */
+  request(subject: string, payload: unknown, options: BusRequestOptions): Promise<unknown>;
+
+  /**
+   * Answers requests on `subject`. Listeners of one `group` share its requests: each goes to one of them.
+   *
+   * What `handler` rejects with is logged and answered with nothing: handlers turn failures into replies themselves.
+   * At most {@link BUS_LIMITS}.handlersRunning run at a time; further requests are dropped, their callers time out.
+   */
+  serve(subject: string, group: string | undefined, handler: BusHandler): BusSubscription;
+
+  /** Bytes that one message may have, as the bus allows now. */
+  readonly payloadBytesMax: number;
+
+  /** True while connected, as far as the client can know. */
+  readonly connected: boolean;
+
+  /** Stops every subscription, lets running handlers answer for a bounded time, and disconnects. */
+  close(): Promise<void>;
+}
+
+export const BUS_LIMITS = {
+  /** Handlers of one subscription that run at once. */
+  handlersRunning: 4_096,
+} as const;
+
+export interface BusRequestOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+export type BusHandler = (payload: unknown) => Promise<unknown>;
+
+export interface BusSubscription {
+  /** No new requests after it resolves; running handlers end in their own time. */
+  close(): Promise<void>;
+}

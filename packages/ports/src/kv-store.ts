@@ -1,0 +1,149 @@
+/**
+ * The store as the engine needs it: a revisioned key-value register with transactions, watches and leases.
+ *
+ * The contract is etcd's (strict serializability of transactions, revisions that only grow) in as few words as
+ * possible, so that a simulated store can keep the same contract; `kvStoreContract` in testkit is its proof.
+ * Keys are ASCII without control characters; values are UTF-8 text of at most {@link KV_LIMITS}.valueBytes.
+ */
+export interface KvStore {
+  /**
+   * Runs up to {@link KV_LIMITS}.transactionsPerBatch independent transactions as one proposal, each with its own
+   * outcome, in their order. Keys written by different transactions of one batch must be distinct.
+   *
+   * @param signal - stops waiting; the batch may still be applied
+   * @returns one outcome per transaction
+   * @throws AppError STORE_UNAVAILABLE when it certainly was not applied; UNKNOWN_OUTCOME when that cannot be told
+   */
+  transact(batch: readonly KvTransaction[], signal?: AbortSignal): Promise<readonly KvOutcome[]>;
+
+  /** Linearizable read of one key. @throws AppError STORE_UNAVAILABLE */
+  get(key: string, signal?: AbortSignal): Promise<KvRead>;
+
+  /**
+   * One page of the keys that begin with `prefix`, in key order, all as of one revision.
+   *
+   * @throws AppError STORE_UNAVAILABLE; COMPACTED as a {@link KvCompacted} when `atRevision` is gone
+   */
+  range(query: KvRangeQuery, signal?: AbortSignal): Promise<KvPage>;
+
+  /** The store's revision at some moment between call and answer: the linearizable read barrier. @throws AppError STORE_UNAVAILABLE */
+  currentRevision(signal?: AbortSignal): Promise<number>;
+
+  /**
+   * Follows every change under `prefix` from `fromRevision` on, in order, each exactly once.
+   *
+   * Ends by itself only by calling `onEnd`; after that nothing more is delivered and the caller lists again.
+   * `close` on the returned watch stops it; no callback comes after it.
+   */
+  watch(query: { readonly prefix: string; readonly fromRevision: number }, observer: KvObserver): KvWatch;
+
+  /** Grants a lease of `ttlMs`, rounded up to whole seconds. @throws AppError STORE_UNAVAILABLE, UNKNOWN_OUTCOME */
+  grantLease(ttlMs: number, signal?: AbortSignal): Promise<{ readonly lease: string; readonly ttlMs: number }>;
+
+  /**
+   * Refreshes a lease once: from some moment between call and answer it lives for at least its TTL.
+   *
+   * @returns false when the lease is gone (its keys with it)
+   * @throws AppError STORE_UNAVAILABLE, UNKNOWN_OUTCOME
+   */
+  keepAliveLease(lease: string, signal?: AbortSignal): Promise<boolean>;
+
+  /** Ends a lease and deletes its keys; done already is fine. @throws AppError STORE_UNAVAILABLE, UNKNOWN_OUTCOME */
+  revokeLease(lease: string, signal?: AbortSignal): Promise<void>;
+}
+
+export const KV_LIMITS = {
+  /** Nested transactions in one proposal; with 4 operations each this stays below etcd's default of 128 (--max-txn-ops). */
+  transactionsPerBatch: 32,
+  /** Bytes of all values of one proposal; etcd's default request limit is 1.5 MiB (--max-request-bytes). */
+  batchBytes: 1_000_000,
+  valueBytes: 512_000,
+  /** Compares and writes of one transaction. */
+  operationsPerTransaction: 4,
+  /** Keys of one range page. */
+  pageKeys: 1_000,
+} as const;
+
+/** What must hold for the writes to be made. */
+export type KvCompare =
+  /** The key was last changed at `modRevision`; 0 = the key is absent. */
+  | { readonly type: 'revision'; readonly key: string; readonly modRevision: number }
+  /** The key is present and bound to `lease`. */
+  | { readonly type: 'lease'; readonly key: string; readonly lease: string };
+
+export type KvWrite =
+  | { readonly type: 'put'; readonly key: string; readonly value: string; readonly lease?: string }
+  | { readonly type: 'delete'; readonly key: string };
+
+/** All compares hold: all writes are made. Else none is. Without writes it is a linearizable check. */
+export interface KvTransaction {
+  readonly compares: readonly KvCompare[];
+  readonly writes: readonly KvWrite[];
+}
+
+export interface KvOutcome {
+  readonly succeeded: boolean;
+  /** The store's revision right after the batch; with writes made, their modRevision. */
+  readonly revision: number;
+}
+
+export interface KvEntry {
+  readonly key: string;
+  readonly value: string;
+  readonly modRevision: number;
+  readonly createRevision: number;
+  /** Absent when the key is bound to no lease. */
+  readonly lease?: string;
+}
+
+export interface KvRead {
+  readonly entry?: KvEntry;
+  readonly revision: number;
+}
+
+export interface KvRangeQuery {
+  readonly prefix: string;
+  /** Begin after this key; absent = at the first. */
+  readonly after?: string;
+  /** 1 to {@link KV_LIMITS}.pageKeys. */
+  readonly limit: number;
+  /** Read as of this revision; absent = the newest. */
+  readonly atRevision?: number;
+}
+
+export interface KvPage {
+  readonly entries: readonly KvEntry[];
+  /** The revision of which the page is; hand it in as `atRevision` for the next page. */
+  readonly revision: number;
+  readonly more: boolean;
+}
+
+export type KvEvent =
+  | { readonly type: 'put'; readonly entry: KvEntry }
+  | { readonly type: 'delete'; readonly key: string; readonly modRevision: number };
+
+export interface KvObserver {
+  /** All changes of one or more whole revisions; `revision` is the last of them. */
+  onEvents(events: readonly KvEvent[], revision: number): void;
+  /** Everything up to `revision` has been delivered. May come at any time, also with nothing new. */
+  onProgress(revision: number): void;
+  /** The watch is over (compacted, connection lost for good, server's word). Called once. */
+  onEnd(error: Error): void;
+}
+
+export interface KvWatch {
+  /** Asks the store to say how far it has delivered; an {@link KvObserver.onProgress} follows when it can. */
+  requestProgress(): void;
+  close(): void;
+}
+
+/** Thrown when the asked revision was compacted away. */
+export class KvCompacted extends Error {
+  readonly atRevision: number;
+
+  constructor(atRevision: number) {
+    super(`revision ${String(atRevision)} was compacted away`);
+    this.name = 'KvCompacted';
+    this.atRevision = atRevision;
+  }
+}
