@@ -1,7 +1,7 @@
 /**
  * The agent's durable memory: a small map of JSON values, held in memory whole, every write on disk before it resolves.
  *
- * The proof of an implementation is `journalContract` in testkit; the real one is in services/agent (a log with
+ * The proof of an implementation is `journalContract` in testkit; the real one is FileJournal in host (a log with
  * group fsync and an atomically replaced snapshot), the simulated one loses what had not resolved at a crash.
  */
 export interface Journal {

@@ -1,0 +1,1 @@
+export { syncDirectory, writeFileAtomic } from './atomic-file.js';
