@@ -81,7 +81,7 @@ export function withTimeout<T>(
       },
       (error: unknown) => {
         settle(() => {
-          reject(error as Error);
+          reject(error);
         });
       },
     );

@@ -75,10 +75,14 @@ export function errorText(error: unknown): string {
   const texts: string[] = [];
   let current: unknown = error;
   for (let depth = 0; depth < ERROR_CHAIN_MAX && current !== undefined; depth += 1) {
-    texts.push(current instanceof Error ? current.message : String(current));
+    texts.push(current instanceof Error ? current.message : textOf(current));
     current = current instanceof Error ? current.cause : undefined;
   }
   return texts.join(': ');
+}
+
+function textOf(value: unknown): string {
+  return String(value);
 }
 
 /** Long enough for every chain that we build; a cycle of causes ends here. */

@@ -9,7 +9,10 @@ export interface Random {
 }
 
 export const systemRandom: Random = {
-  hex: (length) => randomBytes(Math.ceil(length / 2)).toString('hex').slice(0, length),
+  hex: (length) =>
+    randomBytes(Math.ceil(length / 2))
+      .toString('hex')
+      .slice(0, length),
   float: () => Math.random(),
 };
 

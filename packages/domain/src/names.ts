@@ -33,25 +33,36 @@ const DECIMAL = /^[0-9]{1,20}$/;
 /** @throws AppError INVALID_NAME */
 export function parseVolumeName(text: string): VolumeName {
   if (VOLUME_NAME.test(text)) return text as VolumeName;
-  throw new AppError('INVALID_NAME', `volume name ${quote(text)} is not allowed: ${volumeNameFault(text)}`, { field: 'name', name: clip(text) });
+  throw new AppError('INVALID_NAME', `volume name ${quote(text)} is not allowed: ${volumeNameFault(text)}`, {
+    field: 'name',
+    name: clip(text),
+  });
 }
 
 /** @throws AppError INVALID_NAME */
 export function parseNodeName(text: string): NodeName {
   if (NODE_NAME.test(text)) return text as NodeName;
-  throw new AppError('INVALID_NAME', `node name ${quote(text)} is not allowed: use 1 to 63 of [a-z0-9.-], letters or digits at both ends`, { field: 'node', name: clip(text) });
+  throw new AppError('INVALID_NAME', `node name ${quote(text)} is not allowed: use 1 to 63 of [a-z0-9.-], letters or digits at both ends`, {
+    field: 'node',
+    name: clip(text),
+  });
 }
 
 /** @throws AppError INVALID_NAME */
 export function parseDriverName(text: string): DriverName {
   if (DRIVER_NAME.test(text)) return text as DriverName;
-  throw new AppError('INVALID_NAME', `driver name ${quote(text)} is not allowed: use 1 to 63 of [a-z0-9._-], a letter or digit first`, { field: 'driver', name: clip(text) });
+  throw new AppError('INVALID_NAME', `driver name ${quote(text)} is not allowed: use 1 to 63 of [a-z0-9._-], a letter or digit first`, {
+    field: 'driver',
+    name: clip(text),
+  });
 }
 
 /** @throws AppError INVALID_ARGUMENT */
 export function parseMountId(text: string): MountId {
   if (MOUNT_ID.test(text)) return text as MountId;
-  throw new AppError('INVALID_ARGUMENT', `mount id ${quote(text)} is not allowed: use 1 to 256 printable ASCII characters without spaces`, { field: 'mount_id' });
+  throw new AppError('INVALID_ARGUMENT', `mount id ${quote(text)} is not allowed: use 1 to 256 printable ASCII characters without spaces`, {
+    field: 'mount_id',
+  });
 }
 
 export const isVolumeName = (text: string): text is VolumeName => VOLUME_NAME.test(text);

@@ -119,8 +119,7 @@ export interface KvPage {
 }
 
 export type KvEvent =
-  | { readonly type: 'put'; readonly entry: KvEntry }
-  | { readonly type: 'delete'; readonly key: string; readonly modRevision: number };
+  { readonly type: 'put'; readonly entry: KvEntry } | { readonly type: 'delete'; readonly key: string; readonly modRevision: number };
 
 export interface KvObserver {
   /** All changes of one or more whole revisions; `revision` is the last of them. */
