@@ -1,0 +1,181 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { accessSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { waitFor } from './wait-for.js';
+
+/** A real server of a test: it listens on loopback only, keeps its ports and its data across restarts, and ends with the test process. */
+export interface TestServer {
+  /** Process id of the running server. @throws Error while it is down */
+  readonly pid: number;
+  /** Folder of its data and of `server.log`; removed by `stop`. */
+  readonly directory: string;
+  /** Ends the process with `signal` (default SIGKILL) and waits until it is gone. */
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  /** Kills it if it runs, starts it again on the same ports and data, and waits until it answers. */
+  restart(): Promise<void>;
+  /** Stops it from running (SIGSTOP): connections stay open and nothing answers. */
+  pause(): void;
+  resume(): void;
+  /** Ends it and removes its data. Safe to call again. */
+  stop(): Promise<void>;
+}
+
+export interface ServerCommand {
+  /** Name on PATH, and the environment variable that overrides it. */
+  readonly binary: string;
+  readonly binaryVariable: string;
+  readonly args: (directory: string) => readonly string[];
+  /** True once the server answers its clients. */
+  readonly answers: () => Promise<boolean>;
+}
+
+/** Runs one server binary; {@link TestServer} says how it behaves. */
+export class ServerProcess implements TestServer {
+  readonly directory: string;
+  readonly #path: string;
+  readonly #command: ServerCommand;
+  #child: ChildProcess | undefined;
+
+  /** @throws Error when the binary is missing, or when the server ends before it answers (with the end of its log) */
+  static async start(command: ServerCommand): Promise<ServerProcess> {
+    const server = new ServerProcess(command);
+    try {
+      await server.restart();
+      return server;
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  constructor(command: ServerCommand) {
+    this.#command = command;
+    this.#path = findBinary(command);
+    this.directory = mkdtempSync(join(tmpdir(), `volplane-${command.binary}-`));
+  }
+
+  get pid(): number {
+    const pid = this.#child?.pid;
+    if (pid === undefined) throw new Error(`${this.#command.binary} is not running`);
+    return pid;
+  }
+
+  async restart(): Promise<void> {
+    await this.kill();
+    const log = openSync(this.#logFile, 'a');
+    const child = spawn(this.#path, this.#command.args(this.directory), { stdio: ['ignore', log, log] });
+    closeSync(log);
+    this.#child = child;
+    running.add(child);
+    child.once('exit', () => running.delete(child));
+    child.once('error', () => running.delete(child));
+    const state = await waitFor(async () => (hasEnded(child) ? 'ended' : (await this.#command.answers()) && 'answers'), {
+      timeoutMs: START_TIMEOUT_MS,
+      what: `${this.#command.binary} answers`,
+    });
+    if (state === 'ended') throw new Error(`${this.#command.binary} ended while starting; end of its log:\n${this.#logTail()}`);
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    this.#child = undefined;
+    if (hasEnded(child)) return;
+    const ended = new Promise<void>((resolve) => {
+      child.once('exit', () => {
+        resolve();
+      });
+    });
+    child.kill(signal);
+    // A stopped process sees no signal but SIGKILL until it runs again.
+    child.kill('SIGCONT');
+    await ended;
+  }
+
+  pause(): void {
+    process.kill(this.pid, 'SIGSTOP');
+  }
+
+  resume(): void {
+    process.kill(this.pid, 'SIGCONT');
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  get #logFile(): string {
+    return join(this.directory, 'server.log');
+  }
+
+  #logTail(): string {
+    return readFileSync(this.#logFile, 'utf8').slice(-LOG_TAIL_CHARACTERS);
+  }
+}
+
+/** `count` TCP ports of loopback that were free a moment ago, all different. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, listenAnywhere));
+  const ports = servers.map(({ port }) => port);
+  await Promise.all(servers.map(({ close }) => close()));
+  return ports;
+}
+
+/** Starting etcd takes about a second on an idle machine. */
+const START_TIMEOUT_MS = 60_000;
+
+const LOG_TAIL_CHARACTERS = 2_000;
+
+/** Servers end with the test process, also when a test forgot them. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+}
+
+function findBinary({ binary, binaryVariable }: ServerCommand): string {
+  const override = process.env[binaryVariable];
+  if (override !== undefined && override !== '') {
+    if (isAbsolute(override) && isExecutable(override)) return override;
+    throw new Error(`${binaryVariable}=${override} is not the absolute path of an executable file`);
+  }
+  const found = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, binary)).find(isExecutable);
+  if (found !== undefined) return found;
+  throw new Error(`this test needs ${binary}: install it on PATH, or set ${binaryVariable} to its absolute path`);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    // Missing or not ours to run: either way it is not the binary.
+    return false;
+  }
+}
+
+function listenAnywhere(): Promise<{ readonly port: number; readonly close: () => Promise<void> }> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = address !== null && typeof address === 'object' ? address.port : 0;
+      resolve({
+        port,
+        close: () =>
+          new Promise((closed) => {
+            server.close(() => {
+              closed();
+            });
+          }),
+      });
+    });
+  });
+}
