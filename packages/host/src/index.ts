@@ -1,1 +1,16 @@
 export { syncDirectory, writeFileAtomic } from './atomic-file.js';
+
+export { systemMounts, type HostMounts } from './host-mounts.js';
+export { abortMethod, abortMount, abortRefusal, type AbortMethod } from './mount-abort.js';
+export { detachTarget, mountFileSystem, mountTool, remountTarget, unmountTarget, type MountCall } from './mount-call.js';
+export {
+  findMount,
+  findMountOf,
+  findMountsBelow,
+  isAtOrBelow,
+  isReadOnly,
+  parseMountTable,
+  readMountTable,
+  type MountEntry,
+} from './mount-table.js';
+export { maskSecrets, systemToolRunner, type ToolCall, type ToolOutcome, type ToolRunner } from './tool-call.js';
