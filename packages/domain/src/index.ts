@@ -51,15 +51,19 @@ export {
   type VolumeSpec,
 } from './volume.js';
 export type {
+  CapacityRequest,
   CreateVolumeRequest,
   DeclareNodeLostRequest,
   ExpandVolumeRequest,
   ExplainVolumeRequest,
   ForceReleaseRequest,
+  ListSnapshotsRequest,
   ListVolumesRequest,
   MountVolumeRequest,
   PageRequest,
+  ReleaseGoneRequest,
   RemoveVolumeRequest,
+  SnapshotFilter,
   SnapshotRequest,
   TransferOwnershipRequest,
   UnmountVolumeRequest,
@@ -70,6 +74,7 @@ export type {
 } from './requests.js';
 export type {
   AttachmentView,
+  CapacityView,
   DrainView,
   DriverView,
   HistoryEntry,
@@ -80,6 +85,8 @@ export type {
   NodePage,
   NodeState,
   NodeView,
+  SnapshotPage,
+  SnapshotView,
   VolumeEvent,
   VolumeExplanation,
   VolumePage,

@@ -55,6 +55,8 @@ export interface UpdateLabelsRequest extends VolumeRef {
   readonly drop: readonly string[];
   /** Refuse with GENERATION_STALE unless the volume still has this generation. */
   readonly expectedGeneration?: number;
+  /** Change the policy too; one that the driver cannot keep is refused with INVALID_ARGUMENT and nothing is changed. */
+  readonly takeover?: TakeoverPolicy;
 }
 
 export interface RemoveVolumeRequest extends VolumeRef {
@@ -92,6 +94,32 @@ export interface ExpandVolumeRequest extends VolumeRef {
 
 export interface SnapshotRequest extends VolumeRef {
   readonly snapshot: string;
+}
+
+/** Ends the attachment of a node that is not in touch, on evidence alone. */
+export interface ReleaseGoneRequest {
+  readonly name: string;
+  readonly node: string;
+}
+
+export interface CapacityRequest {
+  readonly driver: string;
+  /** The storage of this node. Absent: of any node; for local drivers the node with the most room. */
+  readonly node?: string;
+}
+
+export interface ListSnapshotsRequest extends PageRequest {
+  readonly filter?: SnapshotFilter;
+}
+
+/** Keys combine with AND; `names` is any-of. */
+export interface SnapshotFilter {
+  readonly names?: readonly string[];
+  readonly namePrefix?: string;
+  /** Snapshots of this volume. */
+  readonly volume?: string;
+  /** Snapshots of local volumes: those of this node only. Without it every node is asked. */
+  readonly node?: string;
 }
 
 export interface ExplainVolumeRequest extends VolumeRef {

@@ -24,9 +24,9 @@ export interface VolumeView {
   readonly attachments: readonly AttachmentView[];
   readonly operation?: Operation;
   readonly snapshots?: Readonly<Record<string, Snapshot>>;
-  /** On an agent, or for a local volume: where it is mounted on that node. */
+  /** On an agent, for a local volume, or when the request named a node that answered: where it is mounted on that node. */
   readonly path?: string;
-  /** On an agent, or for a local volume: the ids that use it on that node. */
+  /** On an agent, for a local volume, or when the request named a node that answered: the ids that use it on that node. */
   readonly mountIds?: readonly MountId[];
   /** The node does not answer and this is what was last known of it. */
   readonly unavailable?: boolean;
@@ -49,6 +49,35 @@ export interface VolumePage {
   /** Nodes that did not answer for their local volumes. */
   readonly unansweredNodes: readonly NodeName[];
   readonly warnings: readonly string[];
+}
+
+export interface SnapshotView {
+  readonly name: string;
+  readonly volume: VolumeName;
+  readonly volumeUid: VolumeUid;
+  readonly driver: DriverName;
+  readonly scope: Scope;
+  /** As {@link VolumeView.node}. */
+  readonly node: NodeName;
+  readonly createdAt: string;
+  readonly sizeBytes: number;
+  readonly ready: boolean;
+}
+
+export interface SnapshotPage {
+  readonly snapshots: readonly SnapshotView[];
+  /** Absent on the last page. */
+  readonly nextPageToken?: string;
+  /** Nodes that did not answer for the snapshots of their local volumes. */
+  readonly unansweredNodes: readonly NodeName[];
+}
+
+/** What a driver's storage has room for, as the driver tells it now; thin storage may promise more than it has. */
+export interface CapacityView {
+  readonly availableBytes: number;
+  /** The biggest and the smallest volume that can be created; absent = no bound known. */
+  readonly volumeBytesMax?: number;
+  readonly volumeBytesMin?: number;
 }
 
 export interface MountView {

@@ -1,4 +1,6 @@
 import type {
+  CapacityRequest,
+  CapacityView,
   CreateVolumeRequest,
   DeclareNodeLostRequest,
   DrainView,
@@ -6,6 +8,7 @@ import type {
   ExpandVolumeRequest,
   ExplainVolumeRequest,
   ForceReleaseRequest,
+  ListSnapshotsRequest,
   ListVolumesRequest,
   MountView,
   MountVolumeRequest,
@@ -14,7 +17,9 @@ import type {
   NodePage,
   NodeView,
   PageRequest,
+  ReleaseGoneRequest,
   RemoveVolumeRequest,
+  SnapshotPage,
   SnapshotRequest,
   StringMap,
   TransferOwnershipRequest,
@@ -60,9 +65,18 @@ export interface VolumesApi {
   transferOwnership(request: TransferOwnershipRequest, context: CallContext): Promise<VolumeView>;
   /** Ends an attachment on an operator's word (live node: by asking its agent; dead node: evidence D). */
   forceRelease(request: ForceReleaseRequest, context: CallContext): Promise<VolumeView>;
+  /**
+   * Ends the attachment of a node that has no session, if evidence B or C allows it by the volume's policy; not attached: fine.
+   * Never on anybody's word: that is {@link forceRelease}. @throws VOLUME_HELD saying what would free it, TAKEOVER_BRAKE, UNGUARDED
+   */
+  releaseGone(request: ReleaseGoneRequest, context: CallContext): Promise<VolumeView>;
   expandVolume(request: ExpandVolumeRequest, context: CallContext): Promise<VolumeView>;
   createSnapshot(request: SnapshotRequest, context: CallContext): Promise<VolumeView>;
   removeSnapshot(request: SnapshotRequest, context: CallContext): Promise<VolumeView>;
+  /** One page, ordered by volume, then name; global volumes first. Names the nodes that did not answer. */
+  listSnapshots(request: ListSnapshotsRequest, context: CallContext): Promise<SnapshotPage>;
+  /** @throws DRIVER_NOT_FOUND, CAPABILITY_MISSING when the driver cannot tell, NODE_UNAVAILABLE */
+  getCapacity(request: CapacityRequest, context: CallContext): Promise<CapacityView>;
   /** Who holds it, why, what it waits for, what would free it, its recent history; for a node: what would refuse it. */
   explainVolume(request: ExplainVolumeRequest, context: CallContext): Promise<VolumeExplanation>;
   /** The present volumes first, then every change, until the signal fires. */
