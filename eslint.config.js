@@ -47,7 +47,7 @@ const ENVIRONMENT = [
   },
 ];
 
-const TYPED = ['**/*.ts', 'deploy/dev/*.mjs'];
+const TYPED = ['**/*.ts', 'deploy/**/*.mjs'];
 
 export default defineConfig(
   globalIgnores(['**/dist/', '**/node_modules/', '**/generated/', 'coverage/', '.cache/', '.volplane/']),
@@ -91,7 +91,7 @@ export default defineConfig(
   },
   {
     // The set-up runs before anything is installed: plain JavaScript on Node alone.
-    files: ['deploy/dev/*.mjs'],
+    files: ['deploy/**/*.mjs'],
     rules: { 'no-restricted-syntax': 'off', '@typescript-eslint/explicit-module-boundary-types': 'off' },
   },
   { files: ['**/*.{mjs,cjs,js}'], languageOptions: { globals: globals.node } },
