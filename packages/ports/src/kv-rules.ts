@@ -14,7 +14,10 @@ export function checkBatch(batch: readonly KvTransaction[]): void {
   let batchBytes = 0;
   for (const { compares, writes } of batch) {
     const operations = compares.length + writes.length;
-    assert(operations <= KV_LIMITS.operationsPerTransaction, `a transaction has at most ${String(KV_LIMITS.operationsPerTransaction)} operations`);
+    assert(
+      operations <= KV_LIMITS.operationsPerTransaction,
+      `a transaction has at most ${String(KV_LIMITS.operationsPerTransaction)} operations`,
+    );
     for (const compare of compares) {
       checkKey(compare.key);
       assert(!writtenBefore.has(compare.key), `no transaction compares a key written earlier in its batch (${compare.key})`);
@@ -29,7 +32,10 @@ export function checkBatch(batch: readonly KvTransaction[]): void {
     }
   }
   if (batchBytes > KV_LIMITS.batchBytes) {
-    throw new AppError('TOO_LARGE', `the values of one batch hold ${String(batchBytes)} bytes, the limit is ${String(KV_LIMITS.batchBytes)}`);
+    throw new AppError(
+      'TOO_LARGE',
+      `the values of one batch hold ${String(batchBytes)} bytes, the limit is ${String(KV_LIMITS.batchBytes)}`,
+    );
   }
 }
 
@@ -37,7 +43,10 @@ export function checkBatch(batch: readonly KvTransaction[]): void {
 export function checkRangeQuery(query: KvRangeQuery): void {
   const { limit, atRevision } = query;
   assert(Number.isInteger(limit) && limit >= 1 && limit <= KV_LIMITS.pageKeys, `a page has 1 to ${String(KV_LIMITS.pageKeys)} keys`);
-  assert(atRevision === undefined || (Number.isSafeInteger(atRevision) && atRevision >= 1), 'a revision to read at is a whole number above 0');
+  assert(
+    atRevision === undefined || (Number.isSafeInteger(atRevision) && atRevision >= 1),
+    'a revision to read at is a whole number above 0',
+  );
 }
 
 /** Printable ASCII, so that the order of strings here is the order of bytes in the store. */

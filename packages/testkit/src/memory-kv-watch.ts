@@ -82,7 +82,11 @@ export class MemoryKvWatch implements KvWatch {
     const progressWanted = this.#progressWanted;
     this.#progressWanted = false;
     const last = changes.at(-1);
-    if (last !== undefined) observer.onEvents(changes.flatMap(({ events }) => events), last.revision);
+    if (last !== undefined)
+      observer.onEvents(
+        changes.flatMap(({ events }) => events),
+        last.revision,
+      );
     if (progressWanted && !this.#isClosed()) observer.onProgress(revision);
   }
 
