@@ -19,6 +19,8 @@ export interface Create {
   readonly operationId: OperationId;
   readonly spec: VolumeSpec;
   readonly owner: LiveNode;
+  /** Of the operation: a source to clone from. */
+  readonly parameters: StringMap;
 }
 
 /** Records the intent to create; the same identity again joins what is there (invariants 3 and 9). */
@@ -35,7 +37,7 @@ export function decideCreate(document: VolumeDocument | undefined, create: Creat
       ownerUid: create.owner.nodeUid,
       epoch: 1,
       attachments: {},
-      operation: { id: create.operationId, kind: 'create', since: view.now, parameters: {} },
+      operation: { id: create.operationId, kind: 'create', since: view.now, parameters: create.parameters },
       formerOwners: [],
       evidence: [],
     };

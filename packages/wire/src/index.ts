@@ -1,4 +1,4 @@
-export { encodeDocument, parseNodeDocument, parseSessionDocument, parseVolumeDocument } from './document.js';
+export { counter, encodeDocument, mountMode, nodeName, parseNodeDocument, parseSessionDocument, parseVolumeDocument } from './document.js';
 export {
   acknowledged,
   agentMessage,
