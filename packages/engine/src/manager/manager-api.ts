@@ -1,4 +1,6 @@
 import type {
+  CapacityRequest,
+  CapacityView,
   CreateVolumeRequest,
   DeclareNodeLostRequest,
   DrainView,
@@ -6,6 +8,7 @@ import type {
   ExpandVolumeRequest,
   ExplainVolumeRequest,
   ForceReleaseRequest,
+  ListSnapshotsRequest,
   ListVolumesRequest,
   MountVolumeRequest,
   MountView,
@@ -14,7 +17,9 @@ import type {
   NodePage,
   NodeView,
   PageRequest,
+  ReleaseGoneRequest,
   RemoveVolumeRequest,
+  SnapshotPage,
   SnapshotRequest,
   StringMap,
   TransferOwnershipRequest,
@@ -61,6 +66,10 @@ export class ManagerApi implements VolplaneApi {
   createSnapshot = (request: SnapshotRequest, context: CallContext): Promise<VolumeView> => this.#volumes.createSnapshot(request, context);
   removeSnapshot = (request: SnapshotRequest, context: CallContext): Promise<VolumeView> => this.#volumes.removeSnapshot(request, context);
   watchVolumes = (request: WatchRequest, context: CallContext): AsyncIterable<VolumeEvent> => watchVolumes(this.#cache, request, context);
+
+  releaseGone = (request: ReleaseGoneRequest, context: CallContext): Promise<VolumeView> => this.#nodes.releaseGone(request, context);
+  listSnapshots = (request: ListSnapshotsRequest, context: CallContext): Promise<SnapshotPage> => this.#nodes.listSnapshots(request, context);
+  getCapacity = (request: CapacityRequest, context: CallContext): Promise<CapacityView> => this.#nodes.getCapacity(request, context);
 
   explainVolume = (request: ExplainVolumeRequest, context: CallContext): Promise<VolumeExplanation> => this.#nodes.explainVolume(request, context);
   listNodes = (request: PageRequest, context: CallContext): Promise<NodePage> => this.#nodes.listNodes(request, context);

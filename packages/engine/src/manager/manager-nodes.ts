@@ -1,17 +1,23 @@
 import { AppError, type Clock, type Logger } from '@volplane/base';
 import {
   parseNodeName,
+  type CapacityRequest,
+  type CapacityView,
   type DeclareNodeLostRequest,
   type DrainView,
   type DriverView,
   type ExplainVolumeRequest,
+  type ListSnapshotsRequest,
   type NodeEvent,
   type NodeLostPlan,
   type NodeName,
   type NodePage,
   type NodeView,
   type PageRequest,
+  type ReleaseGoneRequest,
+  type SnapshotPage,
   type VolumeExplanation,
+  type VolumeView,
   type WatchRequest,
 } from '@volplane/domain';
 import type { KvStore } from '@volplane/ports';
@@ -85,6 +91,18 @@ export class ManagerNodes {
 
   declareNodeLost(_request: DeclareNodeLostRequest, _context: CallContext): Promise<NodeLostPlan> {
     return Promise.reject(notYet('declare lost'));
+  }
+
+  releaseGone(_request: ReleaseGoneRequest, _context: CallContext): Promise<VolumeView> {
+    return Promise.reject(notYet('release of a gone node'));
+  }
+
+  listSnapshots(_request: ListSnapshotsRequest, _context: CallContext): Promise<SnapshotPage> {
+    return Promise.reject(notYet('list of snapshots'));
+  }
+
+  getCapacity(_request: CapacityRequest, _context: CallContext): Promise<CapacityView> {
+    return Promise.reject(notYet('capacity'));
   }
 
   explainVolume(_request: ExplainVolumeRequest, _context: CallContext): Promise<VolumeExplanation> {
