@@ -92,3 +92,34 @@ export type {
   VolumePage,
   VolumeView,
 } from './views.js';
+export {
+  decideClaim,
+  decideForceRelease,
+  decideRaiseEpoch,
+  decideRelease,
+  wantsFence,
+  type Claim,
+  type FenceReceipt,
+  type Grant,
+  type Release,
+} from './claim.js';
+export { decisionError, type ClusterView, type Decision, type Requirement } from './decision.js';
+export { heldDigest, rendezvousOwner } from './held-digest.js';
+export { attachedFailure, excludingHolders, heldFailure, holdersOf, whatFrees, type Holder } from './holders.js';
+export {
+  decideAnswer,
+  decideBegin,
+  decideCreate,
+  decideDropLost,
+  decideForget,
+  decideLabels,
+  decideRehome,
+  decideRemove,
+  identityDifference,
+  maskedOption,
+  type Create,
+  type LiveNode,
+  type OperationAnswer,
+} from './life.js';
+export { pendingCommands, type PendingCommand } from './pending.js';
+export { defaultTakeover, placeVolume, type Candidate, type CandidateVerdict, type Placement, type PlacementRequest } from './placement.js';

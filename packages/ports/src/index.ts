@@ -2,6 +2,7 @@ export { BUS_LIMITS, BUS_SUBJECT, type Bus, type BusHandler, type BusRequestOpti
 export type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from './driver.js';
 export type { ArmedMount, Guardian } from './guardian.js';
 export type { Journal } from './journal.js';
+export { checkBatch, checkRangeQuery } from './kv-rules.js';
 export {
   KV_LIMITS,
   KvCompacted,

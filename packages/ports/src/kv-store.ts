@@ -8,11 +8,17 @@
 export interface KvStore {
   /**
    * Runs up to {@link KV_LIMITS}.transactionsPerBatch independent transactions as one proposal, each with its own
-   * outcome, in their order. Keys written by different transactions of one batch must be distinct.
+   * outcome, in their order. Two rules make the batch equal to its transactions one after the other, because etcd takes
+   * every compare of a proposal before its first write: a key is written at most once in a batch, and no transaction
+   * compares a key that an earlier one of the batch writes. {@link checkBatch} enforces both.
    *
-   * @param signal - stops waiting; the batch may still be applied
+   * All writes of a batch share one revision. A batch that changes nothing (all failed, or only deletes of absent keys)
+   * makes no revision.
+   *
+   * @param signal - stops waiting (CANCELLED); the batch may still be applied
    * @returns one outcome per transaction
-   * @throws AppError STORE_UNAVAILABLE when it certainly was not applied; UNKNOWN_OUTCOME when that cannot be told
+   * @throws AppError STORE_UNAVAILABLE when it certainly was not applied; UNKNOWN_OUTCOME when that cannot be told;
+   *   TOO_LARGE when a value or the batch is above its limit
    */
   transact(batch: readonly KvTransaction[], signal?: AbortSignal): Promise<readonly KvOutcome[]>;
 
@@ -30,14 +36,20 @@ export interface KvStore {
   currentRevision(signal?: AbortSignal): Promise<number>;
 
   /**
-   * Follows every change under `prefix` from `fromRevision` on, in order, each exactly once.
+   * Follows every change under `prefix` from `fromRevision` on (at least 1), in order, each exactly once.
    *
    * Ends by itself only by calling `onEnd`; after that nothing more is delivered and the caller lists again.
    * `close` on the returned watch stops it; no callback comes after it.
    */
   watch(query: { readonly prefix: string; readonly fromRevision: number }, observer: KvObserver): KvWatch;
 
-  /** Grants a lease of `ttlMs`, rounded up to whole seconds. @throws AppError STORE_UNAVAILABLE, UNKNOWN_OUTCOME */
+  /**
+   * Grants a lease of `ttlMs`, rounded up to whole seconds and to the store's minimum (etcd: 2 s with its default
+   * election timeout); the answer says what was granted. It may live longer than that, never shorter.
+   *
+   * @returns `lease`: decimal id, never used again
+   * @throws AppError STORE_UNAVAILABLE, UNKNOWN_OUTCOME (an unknown lease holds no keys and expires by itself)
+   */
   grantLease(ttlMs: number, signal?: AbortSignal): Promise<{ readonly lease: string; readonly ttlMs: number }>;
 
   /**
@@ -75,7 +87,10 @@ export type KvWrite =
   | { readonly type: 'put'; readonly key: string; readonly value: string; readonly lease?: string }
   | { readonly type: 'delete'; readonly key: string };
 
-/** All compares hold: all writes are made. Else none is. Without writes it is a linearizable check. */
+/**
+ * All compares hold and every lease that a put names is alive: all writes are made. Else none is.
+ * Without writes it is a linearizable check.
+ */
 export interface KvTransaction {
   readonly compares: readonly KvCompare[];
   readonly writes: readonly KvWrite[];
@@ -112,6 +127,7 @@ export interface KvRangeQuery {
 }
 
 export interface KvPage {
+  /** At most `limit`; fewer, even with `more`, when large values fill an answer. */
   readonly entries: readonly KvEntry[];
   /** The revision of which the page is; hand it in as `atRevision` for the next page. */
   readonly revision: number;

@@ -2,6 +2,9 @@ export { rejection } from './rejection.js';
 export { hasTool, isRoot, loopsBelow, makeTestFolder, mountsBelow, type TestFolder } from './root-test.js';
 export { faultlessBus, randomBusFate, type BusFate, type BusMessage } from './bus-faults.js';
 export { busContract, type BusWorld } from './contracts/bus-contract.js';
+export { kvStoreContract } from './contracts/kv-store-contract.js';
+export type { KvStoreWorld } from './contracts/kv-trial.js';
+export { recordWatch, type WatchRecord } from './contracts/watch-recorder.js';
 export { driverContract } from './contracts/driver-contract.js';
 export { contractUid, contractVolume, type DriverWorld, type DriverWorldFiles } from './contracts/driver-world.js';
 export {
@@ -18,6 +21,7 @@ export { gate, type Gate } from './gate.js';
 export { ManualClock } from './manual-clock.js';
 export { MemoryBus } from './memory-bus.js';
 export { MemoryBusNetwork, type MemoryBusNetworkOptions } from './memory-bus-network.js';
+export { MemoryKv, type MemoryKvCall, type MemoryKvHooks, type MemoryKvOptions } from './memory-kv.js';
 export type { TestServer } from './server-process.js';
 export { startEtcd, startNatsServer, type EtcdOptions, type EtcdServer, type NatsOptions, type NatsServer } from './servers.js';
 export { WAIT_TIMEOUT_MS, waitFor, type WaitForOptions } from './wait-for.js';

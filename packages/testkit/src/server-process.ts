@@ -145,7 +145,10 @@ function findBinary({ binary, binaryVariable }: ServerCommand): string {
     if (isAbsolute(override) && isExecutable(override)) return override;
     throw new Error(`${binaryVariable}=${override} is not the absolute path of an executable file`);
   }
-  const found = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, binary)).find(isExecutable);
+  const found = (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, binary))
+    .find(isExecutable);
   if (found !== undefined) return found;
   throw new Error(`this test needs ${binary}: install it on PATH, or set ${binaryVariable} to its absolute path`);
 }

@@ -35,7 +35,8 @@ export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitF
 
 type Truthy<T> = Exclude<T, undefined | null | false | 0 | ''>;
 
-type Observation = { readonly kind: 'none' } | { readonly kind: 'value'; readonly value: unknown } | { readonly kind: 'error'; readonly error: unknown };
+type Observation =
+  { readonly kind: 'none' } | { readonly kind: 'value'; readonly value: unknown } | { readonly kind: 'error'; readonly error: unknown };
 
 /** Short enough not to slow tests down, long enough not to load a small machine. */
 const POLL_INTERVAL_MS = 15;

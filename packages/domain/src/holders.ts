@@ -1,0 +1,118 @@
+import type { Failure } from '@volplane/base';
+import { mayCoexist, type MountMode } from './access.js';
+import type { ClusterView, Requirement } from './decision.js';
+import type { NodeName } from './names.js';
+import type { Attachment, Evidence, VolumeDocument } from './volume.js';
+
+/** One node's recorded right, with the node's name beside it. */
+export interface Holder {
+  readonly node: NodeName;
+  readonly attachment: Attachment;
+}
+
+/** Every attachment with its node, by node name. */
+export function holdersOf(document: VolumeDocument): readonly Holder[] {
+  return Object.entries(document.attachments)
+    .map(([node, attachment]) => ({ node: node as NodeName, attachment }))
+    .sort((one, other) => (one.node < other.node ? -1 : 1));
+}
+
+/** The holders that exclude a mount of `node` in `mode`. The node itself never excludes itself. */
+export function excludingHolders(document: VolumeDocument, node: NodeName, mode: MountMode): readonly Holder[] {
+  return holdersOf(document).filter((holder) => holder.node !== node && !mayCoexist(document.spec.accessMode, holder.attachment.mode, mode));
+}
+
+/**
+ * Evidence C for a holder, if there is any: the policy of the volume allows it, the node's session key is absent, and its
+ * guardian was not known to be down. The requirements repeat both in the transaction (rules 4 and 20).
+ */
+export function leaseEvidence(
+  document: VolumeDocument,
+  holder: Holder,
+  view: ClusterView,
+): { readonly evidence: Evidence; readonly requirements: readonly Requirement[] } | undefined {
+  if (document.spec.takeover !== 'lease') return undefined;
+  if (view.session(holder.node) !== undefined || view.unguarded(holder.node)) return undefined;
+  return {
+    evidence: evidenceAgainst(holder, 'C', view.now, `session ${holder.attachment.session} ended`),
+    requirements: [
+      { type: 'session-absent', node: holder.node },
+      { type: 'guarded', node: holder.node },
+    ],
+  };
+}
+
+export function evidenceAgainst(holder: Holder, kind: Evidence['kind'], at: string, detail: string): Evidence {
+  const { nodeUid, seq, epoch } = holder.attachment;
+  return { kind, node: holder.node, nodeUid, seq, epoch, at, detail };
+}
+
+/** The refusal that names the first excluding holder, what state its node is in, and what would free the volume. */
+export function heldFailure(document: VolumeDocument, holder: Holder, view: ClusterView, wanted: { readonly node: NodeName; readonly mode: MountMode }): Failure {
+  const { attachment } = holder;
+  const freedBy = whatFrees(document, holder, view);
+  return {
+    reason: 'VOLUME_HELD',
+    message:
+      `volume ${document.name} cannot be mounted ${wanted.mode} on node ${wanted.node}: node ${holder.node} holds it ${attachment.mode} ` +
+      `since ${attachment.since} for ${attachment.claimedFor} and its access mode is ${document.spec.accessMode}; ${freedBy}`,
+    fields: {
+      volume: document.name,
+      uid: document.uid,
+      holder: holder.node,
+      holderMode: attachment.mode,
+      since: attachment.since,
+      mountIds: attachment.claimedFor,
+      epoch: String(attachment.epoch),
+      accessMode: document.spec.accessMode,
+      holderState: view.session(holder.node) === undefined ? 'gone' : 'in touch',
+      freedBy,
+    },
+  };
+}
+
+/** What would end this holder's right, in one phrase. */
+export function whatFrees(document: VolumeDocument, holder: Holder, view: ClusterView): string {
+  if (view.session(holder.node) !== undefined) return `unmount it on ${holder.node}`;
+  switch (document.spec.takeover) {
+    case 'lease':
+      return view.unguarded(holder.node)
+        ? `${holder.node} is gone and its guardian was not running, so the end of its session is no evidence: declare the node lost once it is surely off`
+        : `${holder.node} is gone and its session has ended: it is taken over at the next claim`;
+    case 'storage':
+      return `${holder.node} is gone: the storage is asked to refuse it at the next claim`;
+    case 'manual':
+      return `${holder.node} is gone and the policy is manual: bring it back, or declare it lost once it is surely off`;
+  }
+}
+
+/** VOLUME_ATTACHED for a change that needs the volume free, naming every holder. */
+export function attachedFailure(document: VolumeDocument, view: ClusterView, what: string): Failure {
+  const holders = holdersOf(document);
+  const names = holders.map((holder) => `${holder.node} (${holder.attachment.mode} for ${holder.attachment.claimedFor} since ${holder.attachment.since})`);
+  const first = holders[0];
+  const freedBy = first === undefined ? '' : whatFrees(document, first, view);
+  return {
+    reason: 'VOLUME_ATTACHED',
+    message: `volume ${document.name} cannot be ${what}: attached on ${names.slice(0, HOLDERS_NAMED_MAX).join(', ')}; ${freedBy}`,
+    fields: {
+      volume: document.name,
+      uid: document.uid,
+      holder: first?.node ?? '',
+      holders: holders
+        .slice(0, HOLDERS_NAMED_MAX)
+        .map((holder) => holder.node)
+        .join(','),
+      holderCount: String(holders.length),
+      mountIds: holders
+        .slice(0, HOLDERS_NAMED_MAX)
+        .map((holder) => holder.attachment.claimedFor)
+        .join(','),
+      since: first?.attachment.since ?? '',
+      freedBy,
+    },
+  };
+}
+
+/** Keeps a refusal short; the count says that there are more. */
+const HOLDERS_NAMED_MAX = 16;

@@ -1,0 +1,79 @@
+import { isExclusiveWriter, type AccessMode, type TakeoverPolicy } from './access.js';
+import type { DriverName, NodeName, SessionId } from './names.js';
+import type { DriverInfo, NodeDocument } from './node.js';
+import type { StringMap } from './volume.js';
+
+/** A node as a candidate for owning a volume. */
+export interface Candidate {
+  readonly node: NodeDocument;
+  /** Absent when the node has no session. */
+  readonly session?: SessionId;
+  /** Volumes that it owns now; fewer is better. */
+  readonly owned: number;
+}
+
+export interface PlacementRequest {
+  readonly driver: DriverName;
+  readonly accessMode?: AccessMode;
+  readonly takeover?: TakeoverPolicy;
+  readonly topology: StringMap;
+  /** Only this node. */
+  readonly wished?: NodeName;
+  readonly needsSize: boolean;
+  readonly needsClone: boolean;
+}
+
+export interface CandidateVerdict {
+  readonly node: NodeName;
+  readonly passed: boolean;
+  /** Why not, or by which rule it was preferred. */
+  readonly reason: string;
+}
+
+export interface Placement {
+  /** Absent when no candidate passed. */
+  readonly chosen?: { readonly node: NodeDocument; readonly session: SessionId; readonly driver: DriverInfo };
+  readonly verdicts: readonly CandidateVerdict[];
+}
+
+/** Chooses the owner: the node with the fewest owned volumes among those that pass every rule; ties by name. Says why each lost. */
+export function placeVolume(request: PlacementRequest, candidates: readonly Candidate[]): Placement {
+  const verdicts: CandidateVerdict[] = [];
+  let best: { readonly candidate: Candidate; readonly session: SessionId; readonly driver: DriverInfo } | undefined;
+  for (const candidate of candidates) {
+    const { node, session } = candidate;
+    const driver = node.drivers.find((offered) => offered.name === request.driver);
+    const fault = candidateFault(request, candidate, driver);
+    verdicts.push({ node: node.name, passed: fault === undefined, reason: fault ?? `owns ${String(candidate.owned)} volumes` });
+    if (fault !== undefined || session === undefined || driver === undefined) continue;
+    if (best === undefined || isBetter(candidate, best.candidate)) best = { candidate, session, driver };
+  }
+  return best === undefined ? { verdicts } : { verdicts, chosen: { node: best.candidate.node, session: best.session, driver: best.driver } };
+}
+
+function isBetter(one: Candidate, other: Candidate): boolean {
+  return one.owned < other.owned || (one.owned === other.owned && one.node.name < other.node.name);
+}
+
+function candidateFault(request: PlacementRequest, candidate: Candidate, driver: DriverInfo | undefined): string | undefined {
+  const { node, session } = candidate;
+  if (request.wished !== undefined && node.name !== request.wished) return `not the wished node ${request.wished}`;
+  if (node.lost !== undefined) return 'declared lost';
+  if (session === undefined) return 'no session: the node is not in touch';
+  if (node.cordoned) return 'cordoned';
+  if (driver === undefined) return `does not run driver ${request.driver}`;
+  const capabilities = driver.capabilities;
+  if (capabilities.scope !== 'global') return `runs ${request.driver} with local scope`;
+  if (request.accessMode !== undefined && !capabilities.accessModes.includes(request.accessMode)) return `driver ${request.driver} cannot keep access mode ${request.accessMode}`;
+  if (request.takeover !== undefined && !capabilities.takeover.includes(request.takeover)) return `driver ${request.driver} cannot keep takeover policy ${request.takeover}`;
+  if (request.needsSize && !capabilities.size) return `driver ${request.driver} cannot keep a size`;
+  if (request.needsClone && !capabilities.clone) return `driver ${request.driver} cannot clone`;
+  const missing = Object.entries(request.topology).find(([key, value]) => node.labels[key] !== value);
+  if (missing !== undefined) return `label ${missing[0]} is ${node.labels[missing[0]] ?? 'not set'}, asked for ${missing[1]}`;
+  return undefined;
+}
+
+/** The policy a volume gets when none was asked for: the driver's first; for shared writers there is nothing to take over. */
+export function defaultTakeover(driver: DriverInfo, accessMode: AccessMode): TakeoverPolicy {
+  return isExclusiveWriter(accessMode) ? (driver.capabilities.takeover[0] ?? 'manual') : 'manual';
+}

@@ -1,0 +1,306 @@
+import { backoffMs, errorText, sleep, type Clock, type Logger, type Random, type Service } from "@volplane/base";
+import type { NodeDocument, NodeName, SessionDocument, VolumeDocument, VolumeName } from '@volplane/domain';
+import { KV_LIMITS, type KvEntry, type KvEvent, type KvStore, type KvWatch } from '@volplane/ports';
+import { parseNodeDocument, parseSessionDocument, parseVolumeDocument } from '@volplane/wire';
+import { parseKey, ROOT_PREFIX, sessionKey, volumeKey } from './keys.js';
+import { ReadBarrier } from './read-barrier.js';
+import { VolumeIndex } from './volume-index.js';
+
+/** A volume's document and the revision that a compare-and-swap of it names. */
+export interface VolumeRecord {
+  readonly document: VolumeDocument;
+  readonly modRevision: number;
+}
+
+export interface NodeRecord {
+  readonly document: NodeDocument;
+  readonly modRevision: number;
+}
+
+export interface SessionRecord {
+  readonly document: SessionDocument;
+  readonly modRevision: number;
+  /** The lease that the key is bound to, as etcd says it. */
+  readonly lease: string;
+}
+
+export interface CacheListener {
+  /** A volume's document changed, came or went (`record` undefined); or came again by a re-list. */
+  onVolume?(name: VolumeName, record: VolumeRecord | undefined, revision: number): void;
+  onNode?(node: NodeName): void;
+  onSession?(node: NodeName, present: boolean): void;
+}
+
+/**
+ * Every record of the cluster in memory, fed by one watch over the whole prefix, so that one revision speaks for all.
+ *
+ * A watch is a hint: when it ends, says nothing for long, or on a fixed period, everything is listed again. Documents that do not
+ * validate are reported under {@link invalid} and left alone.
+ */
+export class ClusterCache implements Service {
+  readonly name = 'cluster cache';
+  readonly volumes = new VolumeIndex();
+  readonly nodes = new Map<NodeName, NodeRecord>();
+  readonly sessions = new Map<NodeName, SessionRecord>();
+  readonly unguarded = new Set<NodeName>();
+  readonly inventories = new Map<NodeName, string>();
+  readonly managers = new Set<string>();
+  /** Keys whose documents do not validate, with the fault. */
+  readonly invalid = new Map<string, string>();
+
+  readonly #kv: KvStore;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #log: Logger;
+  readonly #listeners = new Set<CacheListener>();
+  readonly #barrier: ReadBarrier;
+  #revision = 0;
+  #filled: (() => void) | undefined;
+  readonly filled: Promise<void>;
+
+  constructor(options: { readonly kv: KvStore; readonly clock: Clock; readonly random: Random; readonly log: Logger }) {
+    this.#kv = options.kv;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#log = options.log;
+    this.#barrier = new ReadBarrier(options.kv, options.clock);
+    this.filled = new Promise((resolve) => {
+      this.#filled = resolve;
+    });
+  }
+
+  /** The revision up to which everything is in memory. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  listen(listener: CacheListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Lists and watches until the signal fires, whatever happens to the store. */
+  async run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        await this.#fill(signal);
+        failures = 0;
+        await this.#follow(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        failures += 1;
+        const delayMs = backoffMs(this.#random, failures - 1, { firstMs: 50, maxMs: 5_000 });
+        const fields = { error, delayMs: Math.round(delayMs) };
+        if (failures > 3) this.#log.warn('cluster cache cannot read the store', fields);
+        else this.#log.debug('cluster cache reads the store again', fields);
+        await sleep(this.#clock, delayMs, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  /**
+   * Resolves when memory shows everything that was committed before the call: a linearizable read of the cache.
+   *
+   * @returns false when the watch did not catch up in time; the caller then reads the store itself
+   * @throws AppError STORE_UNAVAILABLE
+   */
+  async barrier(signal?: AbortSignal): Promise<boolean> {
+    await this.filled;
+    return this.#barrier.pass(() => this.#revision, signal);
+  }
+
+  /** The record as of now, linearizable. @throws AppError STORE_UNAVAILABLE, DOCUMENT_INVALID */
+  async readVolume(name: VolumeName, signal?: AbortSignal): Promise<VolumeRecord | undefined> {
+    if (!(await this.barrier(signal))) {
+      const { entry, revision } = await this.#kv.get(volumeKey(name), signal);
+      if (entry === undefined) this.#applyDelete(volumeKey(name), revision);
+      else this.#applyPut(entry);
+    }
+    const fault = this.invalid.get(volumeKey(name));
+    if (fault !== undefined) parseVolumeDocument(volumeKey(name), '');
+    return this.volumes.get(name);
+  }
+
+  /** A session as of now, read from the store itself. @throws AppError STORE_UNAVAILABLE */
+  async readSession(node: NodeName, signal?: AbortSignal): Promise<SessionRecord | undefined> {
+    const { entry, revision } = await this.#kv.get(sessionKey(node), signal);
+    if (entry === undefined) this.#applyDelete(sessionKey(node), revision);
+    else this.#applyPut(entry);
+    return this.sessions.get(node);
+  }
+
+  /** Takes over the outcome of a commit of this process before the watch brings it. */
+  applyCommitted(name: VolumeName, document: VolumeDocument | undefined, revision: number): void {
+    if (document === undefined) this.#applyDelete(volumeKey(name), revision);
+    else this.#setVolume(name, { document, modRevision: revision });
+  }
+
+  async #fill(signal: AbortSignal): Promise<void> {
+    const seen = new Set<string>();
+    let after: string | undefined;
+    let revision: number | undefined;
+    for (;;) {
+      // Pages follow each other: all of one revision, so that the watch can go on right behind it.
+      const page = await this.#kv.range(
+        { prefix: ROOT_PREFIX, limit: KV_LIMITS.pageKeys, ...(after === undefined ? {} : { after }), ...(revision === undefined ? {} : { atRevision: revision }) },
+        signal,
+      );
+      revision ??= page.revision;
+      for (const entry of page.entries) {
+        seen.add(entry.key);
+        this.#applyPut(entry);
+      }
+      after = page.entries.at(-1)?.key;
+      if (!page.more || after === undefined) break;
+    }
+    for (const key of this.#knownKeys()) if (!seen.has(key)) this.#applyDelete(key, revision);
+    this.#advance(revision);
+    this.#filled?.();
+  }
+
+  /** Follows the watch until it ends, falls silent, or the re-list is due; then the caller fills again. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    const fromRevision = this.#revision + 1;
+    const ended = new AbortController();
+    let heardMs = this.#clock.monotonicMs();
+    let watch: KvWatch | undefined;
+    try {
+      watch = this.#kv.watch(
+        { prefix: ROOT_PREFIX, fromRevision },
+        {
+          onEvents: (events, revision) => {
+            heardMs = this.#clock.monotonicMs();
+            for (const event of events) this.#applyEvent(event);
+            this.#advance(revision);
+          },
+          onProgress: () => {
+            // Only a sign of life: etcd before 3.4.25 may send a progress revision ahead of the events below it.
+            heardMs = this.#clock.monotonicMs();
+          },
+          onEnd: (error) => {
+            this.#log.debug('watch ended, listing again', { error: errorText(error) });
+            ended.abort();
+          },
+        },
+      );
+      const relistMs = this.#clock.monotonicMs() + RELIST_MS * (0.75 + this.#random.float() / 2);
+      const either = AbortSignal.any([signal, ended.signal]);
+      while (!either.aborted && this.#clock.monotonicMs() < relistMs) {
+        await sleep(this.#clock, SILENCE_MS / 2, either).catch(() => undefined);
+        if (this.#clock.monotonicMs() - heardMs > SILENCE_MS) {
+          // A progress request is answered by a living watch; one that stays silent is opened anew.
+          if (this.#clock.monotonicMs() - heardMs > SILENCE_MS * 2) return;
+          watch.requestProgress();
+        }
+      }
+    } finally {
+      watch?.close();
+    }
+  }
+
+  #advance(revision: number): void {
+    if (revision <= this.#revision) return;
+    this.#revision = revision;
+    this.#barrier.advanced(revision);
+  }
+
+  #applyEvent(event: KvEvent): void {
+    if (event.type === 'put') this.#applyPut(event.entry);
+    else this.#applyDelete(event.key, event.modRevision);
+  }
+
+  #applyPut(entry: KvEntry): void {
+    const parsed = parseKey(entry.key);
+    if (parsed === undefined) return;
+    try {
+      switch (parsed.type) {
+        case 'volume':
+          this.#setVolume(parsed.name, { document: parseVolumeDocument(entry.key, entry.value), modRevision: entry.modRevision });
+          break;
+        case 'node':
+          if ((this.nodes.get(parsed.node)?.modRevision ?? 0) >= entry.modRevision) return;
+          this.nodes.set(parsed.node, { document: parseNodeDocument(entry.key, entry.value), modRevision: entry.modRevision });
+          for (const listener of this.#listeners) listener.onNode?.(parsed.node);
+          break;
+        case 'session':
+          this.#setSession(parsed.node, { document: parseSessionDocument(entry.key, entry.value), modRevision: entry.modRevision, lease: entry.lease ?? '' });
+          break;
+        case 'unguarded':
+          this.unguarded.add(parsed.node);
+          break;
+        case 'inventory':
+          this.inventories.set(parsed.node, entry.value);
+          break;
+        case 'manager':
+          this.managers.add(parsed.id);
+          break;
+      }
+      this.invalid.delete(entry.key);
+    } catch (error) {
+      if (!this.invalid.has(entry.key)) this.#log.error('stored document does not validate, left alone', { key: entry.key, error });
+      this.invalid.set(entry.key, errorText(error));
+      if (parsed.type === 'volume') this.#dropVolume(parsed.name, entry.modRevision);
+    }
+  }
+
+  #applyDelete(key: string, revision: number): void {
+    this.invalid.delete(key);
+    const parsed = parseKey(key);
+    switch (parsed?.type) {
+      case undefined:
+        return;
+      case 'volume':
+        this.#dropVolume(parsed.name, revision);
+        return;
+      case 'node':
+        this.nodes.delete(parsed.node);
+        for (const listener of this.#listeners) listener.onNode?.(parsed.node);
+        return;
+      case 'session':
+        if ((this.sessions.get(parsed.node)?.modRevision ?? 0) > revision || !this.sessions.delete(parsed.node)) return;
+        for (const listener of this.#listeners) listener.onSession?.(parsed.node, false);
+        return;
+      case 'unguarded':
+        this.unguarded.delete(parsed.node);
+        return;
+      case 'inventory':
+        this.inventories.delete(parsed.node);
+        return;
+      case 'manager':
+        this.managers.delete(parsed.id);
+    }
+  }
+
+  #setVolume(name: VolumeName, record: VolumeRecord): void {
+    if (!this.volumes.set(name, record)) return;
+    for (const listener of this.#listeners) listener.onVolume?.(name, record, record.modRevision);
+  }
+
+  #dropVolume(name: VolumeName, revision: number): void {
+    if (!this.volumes.delete(name, revision)) return;
+    for (const listener of this.#listeners) listener.onVolume?.(name, undefined, revision);
+  }
+
+  #setSession(node: NodeName, record: SessionRecord): void {
+    if ((this.sessions.get(node)?.modRevision ?? 0) >= record.modRevision) return;
+    this.sessions.set(node, record);
+    for (const listener of this.#listeners) listener.onSession?.(node, true);
+  }
+
+  *#knownKeys(): Iterable<string> {
+    for (const name of [...this.volumes.names()]) yield volumeKey(name);
+    for (const node of [...this.nodes.keys()]) yield `${ROOT_PREFIX}nodes/${node}`;
+    for (const node of [...this.sessions.keys()]) yield sessionKey(node);
+    for (const node of [...this.unguarded]) yield `${ROOT_PREFIX}unguarded/${node}`;
+    for (const node of [...this.inventories.keys()]) yield `${ROOT_PREFIX}inventory/${node}`;
+    for (const id of [...this.managers]) yield `${ROOT_PREFIX}managers/${id}`;
+    for (const key of [...this.invalid.keys()]) yield key;
+  }
+}
+
+/** Everything is listed again this often, against a watch that lost something silently. */
+const RELIST_MS = 600_000;
+
+/** A watch that has said nothing for this long is asked for a sign of life; twice as long, it is opened anew. */
+const SILENCE_MS = 10_000;

@@ -1,0 +1,137 @@
+import { AppError, hasReason, type Clock } from '@volplane/base';
+import { decisionError, type ClusterView, type Decision, type Requirement, type VolumeDocument, type VolumeName } from '@volplane/domain';
+import type { KvCompare, KvStore, KvTransaction } from '@volplane/ports';
+import { encodeDocument, parseVolumeDocument } from '@volplane/wire';
+import type { ClusterCache, VolumeRecord } from './cluster-cache.js';
+import type { GroupCommit } from './group-commit.js';
+import { sessionKey, unguardedKey, volumeKey } from './keys.js';
+
+/** A decision about one volume, made again from fresher facts as often as needed: it must be pure. */
+export type Decide<A> = (document: VolumeDocument | undefined, view: ClusterView) => Decision<A>;
+
+export interface Changed<A> {
+  readonly answer: A;
+  /** The document after the change; undefined = there is none. */
+  readonly document: VolumeDocument | undefined;
+  readonly modRevision: number;
+  /** False when the decision changed nothing. */
+  readonly committed: boolean;
+}
+
+/** Loads, decides and commits, one compare-and-swap on one key (design: one volume, one document). */
+export class VolumeRecords {
+  readonly #cache: ClusterCache;
+  readonly #commits: GroupCommit;
+  readonly #kv: KvStore;
+  readonly #clock: Clock;
+  readonly #brake: () => string | undefined;
+
+  constructor(parts: {
+    readonly cache: ClusterCache;
+    readonly commits: GroupCommit;
+    readonly kv: KvStore;
+    readonly clock: Clock;
+    readonly brake: () => string | undefined;
+  }) {
+    this.#cache = parts.cache;
+    this.#commits = parts.commits;
+    this.#kv = parts.kv;
+    this.#clock = parts.clock;
+    this.#brake = parts.brake;
+  }
+
+  /** The facts that decisions look at, from memory; what matters of them is compared again at the commit. */
+  view(): ClusterView {
+    return {
+      now: new Date(this.#clock.wallMs()).toISOString(),
+      node: (name) => this.#cache.nodes.get(name)?.document,
+      session: (name) => this.#cache.sessions.get(name)?.document,
+      unguarded: (name) => this.#cache.unguarded.has(name),
+      ...optionalBrake(this.#brake()),
+    };
+  }
+
+  /**
+   * Decides from memory; a refusal, or "nothing to do", counts only after a linearizable read, and a lost compare is
+   * decided again from one.
+   *
+   * @throws AppError what the decision refuses; CONTENTION after {@link ATTEMPTS_MAX} lost compares; STORE_UNAVAILABLE;
+   * UNKNOWN_OUTCOME when the commit's outcome could not be found out
+   */
+  async change<A>(name: VolumeName, decide: Decide<A>, signal?: AbortSignal): Promise<Changed<A>> {
+    await this.#cache.filled;
+    let fresh = false;
+    let unknown: AppError | undefined;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      const record = fresh ? await this.#cache.readVolume(name, signal) : this.#readMemory(name);
+      const decision = decide(record?.document, this.view());
+      if (decision.type !== 'commit') {
+        if (!fresh) {
+          fresh = true;
+          continue;
+        }
+        if (decision.type === 'unchanged') return { answer: decision.answer, document: record?.document, modRevision: record?.modRevision ?? 0, committed: false };
+        throw unknown ?? decisionError(decision);
+      }
+      fresh = true;
+      const outcome = await this.#commit(name, record, decision.document, decision.requirements);
+      if (outcome.type === 'done') return { answer: decision.answer, document: decision.document, modRevision: outcome.revision, committed: true };
+      if (outcome.type === 'unknown') unknown = outcome.error;
+    }
+    throw unknown ?? new AppError('CONTENTION', `volume ${name} changed ${String(ATTEMPTS_MAX)} times while it was being changed; repeat the call`, { volume: name });
+  }
+
+  /** @throws AppError DOCUMENT_INVALID when the stored document is not readable: it is never overwritten */
+  #readMemory(name: VolumeName): VolumeRecord | undefined {
+    const key = volumeKey(name);
+    const fault = this.#cache.invalid.get(key);
+    if (fault !== undefined) throw new AppError('DOCUMENT_INVALID', `volume ${name} cannot be changed: ${fault}`, { volume: name, key });
+    return this.#cache.volumes.get(name);
+  }
+
+  async #commit(name: VolumeName, record: VolumeRecord | undefined, document: VolumeDocument | undefined, requirements: readonly Requirement[]): Promise<CommitOutcome> {
+    const key = volumeKey(name);
+    const value = document === undefined ? undefined : encodeDocument(document);
+    const transaction: KvTransaction = {
+      compares: [{ type: 'revision', key, modRevision: record?.modRevision ?? 0 }, ...requirements.map(toCompare)],
+      writes: [value === undefined ? { type: 'delete', key } : { type: 'put', key, value }],
+    };
+    try {
+      const outcome = await this.#commits.submit(transaction);
+      if (!outcome.succeeded) return { type: 'lost' };
+      this.#cache.applyCommitted(name, document, outcome.revision);
+      return { type: 'done', revision: outcome.revision };
+    } catch (error) {
+      if (!hasReason(error, 'UNKNOWN_OUTCOME')) throw error;
+      return this.#findOut(key, name, value, error);
+    }
+  }
+
+  /** A commit without an answer: the key itself says whether it happened. Equal content is as good as our own. */
+  async #findOut(key: string, name: VolumeName, value: string | undefined, error: AppError): Promise<CommitOutcome> {
+    const { entry, revision } = await this.#kv.get(key);
+    if (entry?.value !== value) return { type: 'unknown', error };
+    this.#cache.applyCommitted(name, value === undefined ? undefined : parseVolumeDocument(key, value), entry?.modRevision ?? revision);
+    return { type: 'done', revision: entry?.modRevision ?? revision };
+  }
+}
+
+type CommitOutcome = { readonly type: 'done'; readonly revision: number } | { readonly type: 'lost' } | { readonly type: 'unknown'; readonly error: AppError };
+
+function toCompare(requirement: Requirement): KvCompare {
+  switch (requirement.type) {
+    case 'session-present':
+      return { type: 'lease', key: sessionKey(requirement.node), lease: requirement.session };
+    case 'session-absent':
+      return { type: 'revision', key: sessionKey(requirement.node), modRevision: 0 };
+    case 'guarded':
+      return { type: 'revision', key: unguardedKey(requirement.node), modRevision: 0 };
+  }
+}
+
+function optionalBrake(brake: string | undefined): { readonly brake?: string } {
+  return brake === undefined ? {} : { brake };
+}
+
+/** Each lost compare means that somebody else made progress; this many in a row is overload of one volume. */
+const ATTEMPTS_MAX = 8;

@@ -1,0 +1,70 @@
+/**
+ * A set of strings kept in code-unit order, in chunks, so that adding one of 100,000 keys moves hundreds of entries and not
+ * all of them.
+ */
+export class SortedKeys {
+  /** Never an empty chunk. */
+  readonly #chunks: string[][] = [];
+
+  /** Adds `key`; nothing happens when it is there. */
+  add(key: string): void {
+    const index = this.#chunkFor(key);
+    const chunk = this.#chunks[index];
+    if (chunk === undefined) {
+      this.#chunks.push([key]);
+      return;
+    }
+    const at = lowerBound(chunk, key);
+    if (chunk[at] === key) return;
+    chunk.splice(at, 0, key);
+    if (chunk.length > CHUNK_KEYS_MAX) this.#chunks.splice(index + 1, 0, chunk.splice(chunk.length / 2));
+  }
+
+  /** Removes `key`; nothing happens when it is absent. */
+  delete(key: string): void {
+    const index = this.#chunkFor(key);
+    const chunk = this.#chunks[index];
+    if (chunk === undefined) return;
+    const at = lowerBound(chunk, key);
+    if (chunk[at] !== key) return;
+    chunk.splice(at, 1);
+    if (chunk.length === 0) this.#chunks.splice(index, 1);
+  }
+
+  /** The keys not below `start`, in order. The set must not change meanwhile. */
+  *from(start: string): Generator<string, void, undefined> {
+    let index = this.#chunkFor(start);
+    let at = lowerBound(this.#chunks[index] ?? [], start);
+    for (let chunk = this.#chunks[index]; chunk !== undefined; chunk = this.#chunks[index]) {
+      for (; at < chunk.length; at += 1) yield chunk[at] ?? '';
+      index += 1;
+      at = 0;
+    }
+  }
+
+  /** The last chunk that begins at or below `key`, else the first. */
+  #chunkFor(key: string): number {
+    let low = 0;
+    let high = this.#chunks.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#chunks[middle]?.[0] ?? '') <= key) low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(0, low - 1);
+  }
+}
+
+const CHUNK_KEYS_MAX = 1_024;
+
+/** The index of the first key that is not below `key`. */
+function lowerBound(chunk: readonly string[], key: string): number {
+  let low = 0;
+  let high = chunk.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((chunk[middle] ?? '') < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
