@@ -31,3 +31,7 @@ export {
   type Registered,
   type UsersAnswer,
 } from './messages.js';
+export { type BatchItem, type BatchResult, type CodedBatchResult } from './codec/batch.js';
+export { LIST_ENTRIES_MAX } from './codec/scalars.js';
+export { StatusCodec, type FailureStatus } from './codec/status.js';
+export { loadProtocol, protoFolder, type Method, type Protocol } from './protocol.js';

@@ -1,0 +1,23 @@
+// Original file: ../../proto/volplane/v1/common.proto
+
+export const EvidenceKind = {
+  EVIDENCE_KIND_UNSPECIFIED: 'EVIDENCE_KIND_UNSPECIFIED',
+  EVIDENCE_KIND_RELEASED: 'EVIDENCE_KIND_RELEASED',
+  EVIDENCE_KIND_FENCED: 'EVIDENCE_KIND_FENCED',
+  EVIDENCE_KIND_SESSION_ENDED: 'EVIDENCE_KIND_SESSION_ENDED',
+  EVIDENCE_KIND_OPERATOR: 'EVIDENCE_KIND_OPERATOR',
+} as const;
+
+export type EvidenceKindInput =
+  | 'EVIDENCE_KIND_UNSPECIFIED'
+  | 0
+  | 'EVIDENCE_KIND_RELEASED'
+  | 1
+  | 'EVIDENCE_KIND_FENCED'
+  | 2
+  | 'EVIDENCE_KIND_SESSION_ENDED'
+  | 3
+  | 'EVIDENCE_KIND_OPERATOR'
+  | 4
+
+export type EvidenceKind = typeof EvidenceKind[keyof typeof EvidenceKind]

@@ -1,0 +1,10 @@
+// Original file: ../../proto/volplane/v1/common.proto
+
+
+export interface MountIdsInput {
+  'ids'?: (string)[];
+}
+
+export interface MountIds {
+  'ids': (string)[];
+}

@@ -1,0 +1,10 @@
+// Original file: ../../proto/volplane/v1/volumes.proto
+
+
+export interface VolumeRemovedInput {
+  'name'?: (string);
+}
+
+export interface VolumeRemoved {
+  'name': (string);
+}

@@ -1,0 +1,8 @@
+// Original file: ../../proto/volplane/v1/common.proto
+
+
+export interface WatchSyncedInput {
+}
+
+export interface WatchSynced {
+}

@@ -1,0 +1,12 @@
+// Original file: ../../proto/volplane/v1/volumes.proto
+
+
+export interface WatchVolumesRequestInput {
+  'namePrefix'?: (string);
+  '_namePrefix'?: "namePrefix";
+}
+
+export interface WatchVolumesRequest {
+  'namePrefix'?: (string);
+  '_namePrefix'?: "namePrefix";
+}
