@@ -5,6 +5,8 @@ import type { StringMap } from './volume.js';
 export interface VolumeRef {
   readonly name: string;
   readonly node?: string;
+  /** Only a volume of this scope: a door that serves one scope never reaches the other's volume of the same name. Absent = as `node` says. */
+  readonly scope?: Scope;
 }
 
 export interface CreateVolumeRequest {

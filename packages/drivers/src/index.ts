@@ -1,1 +1,2 @@
-export {};
+export type { DriverContext } from './driver-context.js';
+export { LocalDriver, type LocalDriverConfig } from './local/local-driver.js';

@@ -5,6 +5,18 @@ export { busContract, type BusWorld } from './contracts/bus-contract.js';
 export { kvStoreContract } from './contracts/kv-store-contract.js';
 export type { KvStoreWorld } from './contracts/kv-trial.js';
 export { recordWatch, type WatchRecord } from './contracts/watch-recorder.js';
+export { driverContract } from './contracts/driver-contract.js';
+export { contractUid, contractVolume, type DriverWorld, type DriverWorldFiles } from './contracts/driver-world.js';
+export {
+  FAKE_CAPABILITIES,
+  FakeDriver,
+  type FakeCall,
+  type FakeDriverOptions,
+  type FakeFault,
+  type FakeMethod,
+} from './fakes/fake-driver.js';
+export { FakeKernel, type FakeMount, type FakeWriter } from './fakes/fake-kernel.js';
+export { FakeStorage, type FakeVolume, type FakeWrite } from './fakes/fake-storage.js';
 export { gate, type Gate } from './gate.js';
 export { ManualClock } from './manual-clock.js';
 export { MemoryBus } from './memory-bus.js';

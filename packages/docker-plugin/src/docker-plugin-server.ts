@@ -1,0 +1,200 @@
+import { join } from 'node:path';
+import { AppError, type Clock, type Logger, type Random, type Resource } from '@volplane/base';
+import { quote, type DriverName, type NodeName, type Scope } from '@volplane/domain';
+import { removeDiscoveryFile, writeDiscoveryFile, type TlsClientPaths } from './discovery-file.js';
+import { MountUses } from './mount-uses.js';
+import { PluginEndpoint, type TlsServerFiles } from './plugin-endpoint.js';
+import { PluginSocket } from './plugin-socket.js';
+import type { Method } from './protocol.js';
+import { SocketWatcher } from './socket-watcher.js';
+import { VolumeCalls, type DoorApi } from './volume-calls.js';
+
+/** One plugin as engines see it: its name, and the driver whose volumes it serves. */
+export interface PluginSpec {
+  /** The file's name in the plugin folder and the `--driver` of `docker volume create`; 1 to 63 of [a-z0-9._-]. */
+  readonly socketName: string;
+  readonly driver: DriverName;
+  readonly scope: Scope;
+}
+
+/** The same plugins over TCP, one port each, with a discovery file each. */
+export interface PluginTcpOptions {
+  /** Where the discovery files go: `/etc/docker/plugins` or `/usr/lib/docker/plugins`. */
+  readonly specFolder: string;
+  /** The address to listen on and to write into the files. */
+  readonly host: string;
+  /** The first plugin's port, the others follow. 0 = any free one for each. */
+  readonly port: number;
+  readonly tls?: { readonly server: TlsServerFiles; readonly client: TlsClientPaths };
+}
+
+export interface DockerPluginServerOptions {
+  /** The engine's plugin folder, usually `/run/docker/plugins`. */
+  readonly folder: string;
+  readonly sockets: readonly PluginSpec[];
+  readonly api: DoorApi;
+  readonly node: NodeName;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly tcp?: PluginTcpOptions;
+  /** For tests; default METHOD_TIMEOUT_MS of the protocol. */
+  readonly timeoutsMs?: Readonly<Record<Method, number>>;
+}
+
+/**
+ * The Docker door of one agent: a volume plugin for each driver.
+ *
+ * The sockets vanish with the process, also after `kill -9`: a child process removes them. While it runs, a sweep puts a
+ * socket back that something removed.
+ */
+export class DockerPluginServer implements Resource {
+  readonly name = 'docker plugin server';
+  readonly #options: DockerPluginServerOptions;
+  readonly #plugins: { readonly calls: VolumeCalls; readonly uses: MountUses; readonly spec: PluginSpec }[] = [];
+  readonly #sockets: PluginSocket[] = [];
+  readonly #tcp: { readonly endpoint: PluginEndpoint; readonly path: string }[] = [];
+  #watcher: SocketWatcher | undefined;
+  #cancelSweep: () => void = () => undefined;
+  #sweeping: Promise<void> = Promise.resolve();
+  #closed: Promise<void> | undefined;
+
+  private constructor(options: DockerPluginServerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Serves every plugin, or none.
+   *
+   * @throws AppError INVALID_ARGUMENT for the options; FOREIGN_DATA when a path is taken by a living process
+   */
+  static async open(options: DockerPluginServerOptions): Promise<DockerPluginServer> {
+    checkSpecs(options.sockets);
+    const server = new DockerPluginServer(options);
+    try {
+      await server.#start();
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    return server;
+  }
+
+  /** Idempotent; running calls get {@link CLOSE_GRACE_MS}. No file is left. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #start(): Promise<void> {
+    for (const [index, spec] of this.#options.sockets.entries()) {
+      const uses = new MountUses(this.#options.clock);
+      const calls = new VolumeCalls({ ...this.#options, driver: spec.driver, scope: spec.scope, uses });
+      this.#plugins.push({ calls, uses, spec });
+      // One after the other, so that a failure leaves a known state.
+      this.#sockets.push(
+        await PluginSocket.open({ ...this.#endpointOptions(spec, calls), path: join(this.#options.folder, `${spec.socketName}.sock`) }),
+      );
+      if (this.#options.tcp !== undefined) await this.#openTcp(this.#options.tcp, index, spec, calls);
+    }
+    await this.#watch();
+    this.#scheduleSweep();
+  }
+
+  async #openTcp(tcp: PluginTcpOptions, index: number, spec: PluginSpec, calls: VolumeCalls): Promise<void> {
+    const listen = { host: tcp.host, port: tcp.port === 0 ? 0 : tcp.port + index };
+    const endpoint = await PluginEndpoint.open({
+      ...this.#endpointOptions(spec, calls),
+      listen,
+      ...(tcp.tls !== undefined && { tls: tcp.tls.server }),
+    });
+    const { port = 0 } = endpoint;
+    const entry = { name: spec.socketName, host: tcp.host, port, ...(tcp.tls !== undefined && { tls: tcp.tls.client }) };
+    const path = await writeDiscoveryFile(tcp.specFolder, entry).catch(async (error: unknown) => {
+      await endpoint.close(0);
+      throw error;
+    });
+    this.#tcp.push({ endpoint, path });
+  }
+
+  #endpointOptions(
+    { socketName }: PluginSpec,
+    calls: VolumeCalls,
+  ): Pick<Parameters<typeof PluginEndpoint.open>[0], 'name' | 'handle' | 'clock' | 'log' | 'timeoutsMs'> {
+    const { clock, log, timeoutsMs } = this.#options;
+    return {
+      name: socketName,
+      handle: (method, request, context) => calls.call(method, request, context),
+      clock,
+      log,
+      ...(timeoutsMs !== undefined && { timeoutsMs }),
+    };
+  }
+
+  /** The watcher's list is fixed when it starts; a socket that was put back needs another one. */
+  async #watch(): Promise<void> {
+    const before = this.#watcher;
+    this.#watcher = await SocketWatcher.start(this.#sockets.map(({ path, identity }) => ({ path, identity })));
+    await before?.dismiss();
+  }
+
+  #scheduleSweep(): void {
+    this.#cancelSweep = this.#options.clock.after(SWEEP_INTERVAL_MS, () => {
+      this.#sweeping = this.#sweep()
+        .catch((error: unknown) => {
+          this.#options.log.warn('plugin sockets cannot be checked', { error });
+        })
+        .then(() => {
+          if (this.#closed === undefined) this.#scheduleSweep();
+        });
+    });
+  }
+
+  async #sweep(): Promise<void> {
+    let moved = false;
+    for (const socket of this.#sockets) {
+      // One after the other: a rare repair needs no speed.
+      if (this.#closed === undefined && (await socket.ensure())) moved = true;
+    }
+    if (this.#closed === undefined && (moved || this.#watcher?.running !== true)) await this.#watch();
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelSweep();
+    await this.#sweeping;
+    await Promise.all([
+      ...this.#sockets.map((socket) => socket.close(CLOSE_GRACE_MS)),
+      ...this.#tcp.map(async ({ endpoint, path }) => {
+        await removeDiscoveryFile(path);
+        await endpoint.close(CLOSE_GRACE_MS);
+      }),
+    ]);
+    await Promise.all(this.#plugins.map(({ calls }) => calls.close()));
+    await this.#watcher?.dismiss();
+  }
+}
+
+/** Calls that are in flight at the stop of an agent are local work or one commit; hung ones are cut. */
+const CLOSE_GRACE_MS = 5_000;
+
+/** One `stat` for each socket; a socket that was removed by mistake is missed for at most this long. */
+const SWEEP_INTERVAL_MS = 5_000;
+
+const SOCKET_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
+function checkSpecs(specs: readonly PluginSpec[]): void {
+  const names = new Set<string>();
+  const drivers = new Set<string>();
+  for (const { socketName, driver } of specs) {
+    if (!SOCKET_NAME.test(socketName))
+      throw new AppError(
+        'INVALID_ARGUMENT',
+        `plugin name ${quote(socketName)} is not allowed: use 1 to 63 of [a-z0-9._-], a letter or digit first`,
+      );
+    if (names.has(socketName)) throw new AppError('INVALID_ARGUMENT', `plugin name ${socketName} is given twice`);
+    // Each of two plugins would list the volumes of the other as its own.
+    if (drivers.has(driver)) throw new AppError('INVALID_ARGUMENT', `driver ${driver} has two plugins; give it one`);
+    names.add(socketName);
+    drivers.add(driver);
+  }
+}

@@ -1,0 +1,81 @@
+import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import { AppError, type Clock } from '@volplane/base';
+
+/** Which file a path names: device, inode and change time, as `stat -c %d:%i:%Z` prints them. */
+export type FileIdentity = string;
+
+/**
+ * Makes `path` free for a new socket: a socket that nobody answers on is what a killed process left, and is unlinked.
+ *
+ * @throws AppError FOREIGN_DATA when something lives there: another agent, another plugin, or a file that is no socket
+ */
+export async function freeSocketPath(path: string, clock: Clock): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  const found = await lstat(path).catch(ignoreAbsent);
+  if (found === undefined) return;
+  if (!found.isSocket())
+    throw new AppError('FOREIGN_DATA', `${path} exists and is no socket, so the plugin cannot be served there; move it away`, { path });
+  if (await answers(path, clock)) {
+    throw new AppError('FOREIGN_DATA', `another process serves a plugin at ${path}; stop it, or give this agent another socket name`, {
+      path,
+    });
+  }
+  await unlink(path).catch(ignoreAbsent);
+}
+
+/** Only root calls a plugin. @returns the identity of the socket as it is from now on */
+export async function protectSocket(path: string): Promise<FileIdentity> {
+  await chmod(path, 0o600);
+  const identity = await findIdentity(path);
+  if (identity === undefined) throw new AppError('FOREIGN_DATA', `the socket ${path} was taken away while it was opened`, { path });
+  return identity;
+}
+
+/** Undefined when nothing is there. */
+export async function findIdentity(path: string): Promise<FileIdentity | undefined> {
+  const found = await lstat(path, { bigint: true }).catch(ignoreAbsent);
+  return found === undefined ? undefined : `${String(found.dev)}:${String(found.ino)}:${String(found.ctimeMs / 1000n)}`;
+}
+
+/** Unlinks the socket unless another one took its place. */
+export async function removeSocket(path: string, identity: FileIdentity): Promise<void> {
+  if ((await findIdentity(path)) === identity) await unlink(path).catch(ignoreAbsent);
+}
+
+/** A listener accepts a local connection at once, even when its process is too busy to answer. */
+const CONNECT_TIMEOUT_MS = 2_000;
+
+function answers(path: string, clock: Clock): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    const settle = (finish: () => void): void => {
+      cancel();
+      socket.destroy();
+      finish();
+    };
+    // A full backlog does not refuse: somebody listens, however slowly.
+    const cancel = clock.after(CONNECT_TIMEOUT_MS, () => {
+      settle(() => {
+        resolve(true);
+      });
+    });
+    socket.once('connect', () => {
+      settle(() => {
+        resolve(true);
+      });
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      settle(() => {
+        if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
+        else reject(error);
+      });
+    });
+  });
+}
+
+function ignoreAbsent(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+  throw error;
+}

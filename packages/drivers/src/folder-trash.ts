@@ -1,0 +1,108 @@
+import { mkdir, readdir, rename, rmdir, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { AppError } from '@volplane/base';
+import { findMountsBelow, syncDirectory } from '@volplane/host';
+import type { DriverContext } from './driver-context.js';
+import { hasCode } from './fs-fault.js';
+import { MARKER_FILE } from './volume-marker.js';
+
+/**
+ * `<root>/.trash`: what was removed, each entry named by the time of its removal. Deleting is the second step, so that a
+ * crash in it brings nothing back, and so that there can be time to regret.
+ */
+export class FolderTrash {
+  readonly #context: DriverContext;
+  readonly #folder: string;
+  readonly #keepMs: number;
+  #purging = false;
+
+  constructor(context: DriverContext, options: { readonly root: string; readonly keepMs: number }) {
+    this.#context = context;
+    this.#folder = join(options.root, '.trash');
+    this.#keepMs = options.keepMs;
+  }
+
+  /** Moves `path` into the trash, durably. @returns where it is now. @throws Node's own error, also when it is gone */
+  async take(path: string, label: string): Promise<string> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    const taken = join(this.#folder, `${String(this.#context.clock.wallMs())}-${label}-${this.#context.random.hex(8)}`);
+    await rename(path, taken);
+    await syncDirectory(dirname(path));
+    return taken;
+  }
+
+  /** What follows a {@link take}: deletes the entry unless it is to be kept, and what has been kept long enough. Failures are logged. */
+  async settle(taken: string | undefined, signal: AbortSignal): Promise<void> {
+    if (taken !== undefined && this.#keepMs === 0) await this.destroy(taken, signal);
+    // Removes of other volumes at the same moment leave the old entries to this one.
+    if (this.#purging) return;
+    await this.purge(Math.max(this.#keepMs, LEFTOVER_MS), signal);
+  }
+
+  /** Deletes what was removed more than `olderThanMs` ago, at most {@link PURGE_MAX} entries. Failures are logged; the entry stays. */
+  async purge(olderThanMs: number, signal: AbortSignal): Promise<void> {
+    this.#purging = true;
+    try {
+      const oldestMs = this.#context.clock.wallMs() - olderThanMs;
+      const names = (await this.names(this.#folder)).filter((name) => Number.parseInt(name, 10) <= oldestMs);
+      for (const name of names.slice(0, PURGE_MAX)) {
+        // One delete at a time is enough work for one disk.
+        await this.destroy(join(this.#folder, name), signal);
+      }
+    } finally {
+      this.#purging = false;
+    }
+  }
+
+  /** The entries of a folder; none when it does not exist or cannot be read, which is logged. */
+  async names(folder: string): Promise<readonly string[]> {
+    try {
+      return await readdir(folder);
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) this.#context.log.warn('trash not read', { folder, error });
+      return [];
+    }
+  }
+
+  /** Deletes a folder whose content users made, never following a link and never crossing into another file system. */
+  async destroy(path: string, signal: AbortSignal): Promise<void> {
+    try {
+      const mounted = findMountsBelow(await this.#context.mounts.table(), path);
+      if (mounted.length > 0) throw new AppError('DRIVER_FAILED', `${mounted[0]?.target ?? path} is still mounted`);
+      if (await destroyEmpty(path)) return;
+      // rm(1) walks by descriptors: a folder that is swapped for a link while it runs leads nowhere.
+      const outcome = await this.#context.run({
+        file: 'rm',
+        args: ['-rf', '--one-file-system', '--', path],
+        timeoutMs: DELETE_MS_MAX,
+        signal,
+        purpose: `delete of ${path}`,
+      });
+      if (outcome.code !== 0) throw new AppError('DRIVER_FAILED', outcome.stderr);
+    } catch (error) {
+      this.#context.log.warn('removed volume not deleted yet', { path, error });
+    }
+  }
+}
+
+/** The quick way for a volume that was never written to. @returns false when there is more in it */
+async function destroyEmpty(path: string): Promise<boolean> {
+  try {
+    await rmdir(join(path, DATA_FOLDER));
+    await unlink(join(path, MARKER_FILE));
+    await rmdir(path);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
+  }
+}
+
+/** The folder that users get, in drivers that give a folder. */
+export const DATA_FOLDER = '_data';
+/** A remove does not wait for more than a few old entries. */
+const PURGE_MAX = 64;
+/** Millions of small files take minutes; the agent's own patience, the signal, usually ends earlier. */
+const DELETE_MS_MAX = 10 * 60_000;
+/** Longer than any delete runs: what is older was left by one that was cut short. */
+const LEFTOVER_MS = 2 * DELETE_MS_MAX;

@@ -1,0 +1,140 @@
+import { chmod, lstat, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError } from '@volplane/base';
+import { parseDriverName, type DriverInfo, type StringMap } from '@volplane/domain';
+import { findMount, findMountsBelow, isReadOnly, type MountEntry } from '@volplane/host';
+import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
+import type { DriverContext } from '../driver-context.js';
+import { DATA_FOLDER } from '../folder-trash.js';
+import { withFsFaults } from '../fs-fault.js';
+import { plainFolderMount } from '../plain-folder-mount.js';
+import { VolumeFolders } from '../volume-folders.js';
+import { mountLocal } from './local-mount.js';
+import { checkLocalOptions, LOCAL_OPTIONS, maskedDevice, maskedWords, planLocalMount } from './mount-plan.js';
+
+export interface LocalDriverConfig {
+  readonly name: string;
+  /** Volumes live in `<root>/volumes`; made when missing. */
+  readonly root: string;
+}
+
+/**
+ * Folders of this node, and what mount(8) can mount into them: behaviour and options of moby's local driver.
+ *
+ * `<root>/volumes/<name>/_data` is the volume, `volume.json` beside it says whose it is and with which options.
+ */
+export class LocalDriver implements VolumeDriver {
+  readonly info: DriverInfo;
+  readonly #context: DriverContext;
+  readonly #folders: VolumeFolders;
+
+  constructor(context: DriverContext, config: LocalDriverConfig) {
+    this.#context = context;
+    this.#folders = new VolumeFolders(context, { root: join(config.root, 'volumes'), trashKeepMs: 0 });
+    this.info = { name: parseDriverName(config.name), capabilities: CAPABILITIES, options: LOCAL_OPTIONS };
+  }
+
+  async validate(options: StringMap): Promise<void> {
+    checkLocalOptions(options);
+  }
+
+  async create(volume: DriverVolume): Promise<void> {
+    checkLocalOptions(volume.options);
+    await withFsFaults(`create of volume ${volume.name}`, () => mkdir(this.#folders.root, { recursive: true, mode: 0o701 }));
+    await this.#folders.create(volume, async (staged) => {
+      await mkdir(join(staged, DATA_FOLDER));
+      // Whatever the umask of the agent is.
+      await chmod(join(staged, DATA_FOLDER), 0o755);
+    });
+  }
+
+  async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {
+    const mounted = findMountsBelow(await this.#context.mounts.table(), this.#folders.folder(volume.name));
+    const [first] = mounted;
+    if (first !== undefined && (await this.#folders.look(volume)).kind === 'own') {
+      throw new AppError('DRIVER_FAILED', `volume ${volume.name} is not removed, because ${first.target} is still mounted`, {
+        volume: volume.name,
+      });
+    }
+    await this.#folders.remove(volume, signal);
+  }
+
+  async mount(volume: DriverVolume, request: MountRequest, signal: AbortSignal): Promise<string> {
+    const { options } = await this.#folders.need(volume, 'MOUNT_FAILED');
+    const target = await this.#dataFolder(volume);
+    const plan = planLocalMount(options);
+    if (plan === undefined) await plainFolderMount(this.#context, target, request.mode, signal);
+    else await mountLocal(this.#context, { plan, target, mode: request.mode, volume: volume.name }, signal);
+    return target;
+  }
+
+  async unmount(volume: DriverVolume, signal: AbortSignal): Promise<void> {
+    const place = await this.#folders.look(volume);
+    if (place.kind === 'own') await this.#context.mounts.unmount(this.#target(volume), signal);
+    if (place.kind !== 'foreign' || !place.unreadable) return;
+    if (findMount(await this.#context.mounts.table(), this.#target(volume)) === undefined) return;
+    throw new AppError(
+      'DRIVER_FAILED',
+      `volume ${volume.name} stays mounted, because its folder cannot be told from another's: ${place.fault}`,
+      { volume: volume.name },
+    );
+  }
+
+  async inspect(volume: DriverVolume): Promise<DriverInspection> {
+    const place = await this.#folders.look(volume);
+    if (place.kind === 'absent') return { existence: 'absent', status: {} };
+    if (place.kind === 'foreign') return { existence: 'foreign', status: { fault: place.fault } };
+    const { options, createdAt } = place.marker;
+    const entry = findMount(await this.#context.mounts.table(), this.#target(volume));
+    const plain = planLocalMount(options) === undefined;
+    return {
+      existence: 'present',
+      createdAt,
+      ...(plain || entry !== undefined ? { mounted: { path: this.#target(volume), usable: true } } : {}),
+      status: { ...shownOptions(options), ...shownMount(entry) },
+    };
+  }
+
+  async list(limit: number): Promise<readonly FoundVolume[]> {
+    await withFsFaults('list of local volumes', () => mkdir(this.#folders.root, { recursive: true, mode: 0o701 }));
+    return await this.#folders.list(limit);
+  }
+
+  #target(volume: DriverVolume): string {
+    return join(this.#folders.folder(volume.name), DATA_FOLDER);
+  }
+
+  /** A link in place of the data folder would lead the mount, and then the user, elsewhere. */
+  async #dataFolder(volume: DriverVolume): Promise<string> {
+    const target = this.#target(volume);
+    if (findMount(await this.#context.mounts.table(), target) !== undefined) return target;
+    const found = await withFsFaults(`mount of volume ${volume.name}`, () => lstat(target));
+    if (!found.isDirectory()) throw this.#folders.foreign(volume, `${DATA_FOLDER} is not a folder`);
+    return target;
+  }
+}
+
+const CAPABILITIES: DriverInfo['capabilities'] = {
+  scope: 'local',
+  accessModes: ['single-node-writer', 'single-node-reader-only'],
+  takeover: ['manual'],
+  abort: false,
+  fence: false,
+  size: false,
+  expand: false,
+  snapshot: false,
+  clone: false,
+  block: false,
+};
+
+function shownOptions(options: StringMap): StringMap {
+  const shown: Record<string, string> = {};
+  if (options['type'] !== undefined) shown['type'] = options['type'];
+  if (options['device'] !== undefined) shown['device'] = maskedDevice(options['device']);
+  if (options['o'] !== undefined) shown['o'] = maskedWords(options['o']);
+  return shown;
+}
+
+function shownMount(entry: MountEntry | undefined): StringMap {
+  return entry === undefined ? {} : { mounted: `${entry.fsType} ${isReadOnly(entry) ? 'ro' : 'rw'}` };
+}

@@ -1,0 +1,71 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AppError, withTimeout } from '@volplane/base';
+import type { MountMode, StringMap } from '@volplane/domain';
+import { findMount, isReadOnly } from '@volplane/host';
+import type { DriverContext } from '../driver-context.js';
+import { withAddress, type LocalMountPlan } from './mount-plan.js';
+
+/** Mounts by the plan, or makes an existing read-only mount writable when that is asked for and the options allow it. */
+export async function mountLocal(
+  context: DriverContext,
+  request: { readonly plan: LocalMountPlan; readonly target: string; readonly mode: MountMode; readonly volume: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { plan, target, volume } = request;
+  const mode: MountMode = plan.mode === 'ro' ? 'ro' : request.mode;
+  const entry = findMount(await context.mounts.table(), target);
+  if (entry !== undefined) {
+    if (mode === 'rw' && isReadOnly(entry)) await context.mounts.remount(target, { mode, bind: isBind(plan) });
+    return;
+  }
+  const resolved = plan.host === undefined ? plan : withAddress(plan, await resolveHost(context, plan.host, volume, signal));
+  const call = { type: resolved.type, source: resolved.source, target, mode, secrets: resolved.secrets };
+  await withCredentialsFile(resolved.credentials, async (words) => {
+    await context.mounts.mount({ ...call, options: [...resolved.options, ...words] }, signal);
+  });
+  await context.onStep('mounted');
+}
+
+/** At each mount, because servers move. @throws AppError MOUNT_FAILED */
+export async function resolveHost(context: DriverContext, host: string, volume: string, signal: AbortSignal): Promise<string> {
+  if (isIP(host) !== 0) return host;
+  const failed = (cause?: unknown): AppError =>
+    new AppError('MOUNT_FAILED', `volume ${volume}: the address of its server ${host} cannot be resolved`, { volume, host }, cause);
+  let address: string;
+  try {
+    address = await withTimeout(context.clock, context.lookup(host), { timeoutMs: LOOKUP_MS_MAX, onTimeout: failed, signal });
+  } catch (error) {
+    throw error instanceof AppError ? error : failed(error);
+  }
+  return address;
+}
+
+/** A file that only root reads, for the time of the call: arguments can be read by everybody on the machine. */
+export async function withCredentialsFile(
+  credentials: StringMap | undefined,
+  call: (words: readonly string[]) => Promise<void>,
+): Promise<void> {
+  if (credentials === undefined) {
+    await call([]);
+    return;
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'volplane-'));
+  try {
+    const path = join(folder, 'credentials');
+    const lines = Object.entries(credentials).map(([key, value]) => `${key}=${value}\n`);
+    await writeFile(path, lines.join(''), { mode: 0o600 });
+    await call([`credentials=${path}`]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function isBind(plan: LocalMountPlan): boolean {
+  return plan.options.includes('bind') || plan.options.includes('rbind');
+}
+
+/** The resolver of libc gives up after 2 tries of 5 s by default. */
+const LOOKUP_MS_MAX = 10_000;
