@@ -58,6 +58,12 @@ export interface VolumeDriver {
    */
   abort?(volume: DriverVolume): Promise<void>;
 
+  /**
+   * Where the volume's mount will be, or is, and how it is cut off; known before it is mounted, for the guardian that is armed
+   * first. Absent result = this one volume cannot be aborted. Present exactly when `info.capabilities.abort`.
+   */
+  abortTarget?(volume: DriverVolume): Promise<{ readonly path: string; readonly method: 'shutdown' | 'fuse' } | undefined>;
+
   /** Whether this one volume can be aborted (a folder of a bigger file system cannot). Absent = as the capability says. */
   canAbort?(volume: DriverVolume): Promise<boolean>;
 

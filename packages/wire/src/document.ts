@@ -101,8 +101,8 @@ export const driverInfo = z.strictObject({
   name: driverName,
   capabilities: z.strictObject({
     scope,
-    accessModes: z.array(accessMode).min(1).max(8),
-    takeover: z.array(takeoverPolicy).min(1).max(4),
+    accessModes: z.array(accessMode).min(1).max(8).readonly(),
+    takeover: z.array(takeoverPolicy).min(1).max(4).readonly(),
     abort: z.boolean(),
     fence: z.boolean(),
     size: z.boolean(),

@@ -1,0 +1,180 @@
+import { assert } from '@volplane/base';
+import type {
+  DriverName,
+  MountId,
+  MountMode,
+  NodeUid,
+  OperationId,
+  SessionId,
+  StringMap,
+  VolumeName,
+  VolumeSpec,
+  VolumeUid,
+} from '@volplane/domain';
+import type { Journal } from '@volplane/ports';
+import type { CommandAnswer } from '@volplane/wire';
+
+/**
+ * `claiming`: the intent, its outcome not known yet. `granted`: recorded at the manager, not mounted for sure. `held`: mounted,
+ * in use by the ids. `aborted`: cut off; waits for its unmount, never usable again.
+ */
+export type MountState = 'claiming' | 'granted' | 'held' | 'aborted';
+
+/** What this node has of one global volume; one record per name, tied to the seq of its claim. */
+export interface MountRecord {
+  readonly name: VolumeName;
+  readonly seq: number;
+  readonly session: SessionId;
+  readonly mode: MountMode;
+  readonly state: MountState;
+  /** A set, never a count. */
+  readonly mountIds: readonly MountId[];
+  /** Known from the grant on. */
+  readonly granted?: { readonly uid: VolumeUid; readonly spec: VolumeSpec; readonly epoch: number };
+  readonly path?: string;
+}
+
+export interface OwedRelease {
+  readonly name: VolumeName;
+  readonly uid: VolumeUid;
+  readonly seq: number;
+  readonly detail: string;
+}
+
+/** What this node remembers of the commands for one uid, also after the volume is gone. */
+export interface CommandMemory {
+  /** The highest epoch seen for the uid. */
+  readonly epoch: number;
+  readonly operationId?: OperationId;
+  /** Absent while the operation runs, or when its outcome is not known. */
+  readonly answer?: CommandAnswer;
+}
+
+/** A volume of local scope: this record is all there is of it besides its data. */
+export interface LocalRecord {
+  readonly name: VolumeName;
+  readonly uid: VolumeUid;
+  readonly driver: DriverName;
+  readonly options: StringMap;
+  readonly labels: StringMap;
+  readonly createdAt: string;
+  /** `creating`: the driver may or may not have made it. `removing`: only goes forward. */
+  readonly phase: 'creating' | 'ready' | 'removing';
+  readonly mountIds: readonly MountId[];
+  readonly mode?: MountMode;
+  readonly path?: string;
+  readonly sizeBytes?: number;
+  readonly snapshots?: Readonly<Record<string, { readonly createdAt: string; readonly sizeBytes: number; readonly ready: boolean }>>;
+}
+
+interface NodeRecord {
+  readonly uid: NodeUid;
+  readonly startNumber: number;
+}
+
+export interface Changes {
+  readonly mounts?: Readonly<Record<string, MountRecord | undefined>>;
+  readonly releases?: Readonly<Record<string, OwedRelease | undefined>>;
+  readonly commands?: Readonly<Record<string, CommandMemory | undefined>>;
+  readonly locals?: Readonly<Record<string, LocalRecord | undefined>>;
+}
+
+/** The agent's journal in types. Keys: node, seq, mount/<name>, release/<uid>, command/<uid>, local/<name>. */
+export class AgentBook {
+  readonly #journal: Journal;
+  #nextSeq: number;
+  #reservedSeq: number;
+  #reserving: Promise<void> | undefined;
+
+  constructor(journal: Journal) {
+    this.#journal = journal;
+    // What was reserved before this life may have been used: go on after it.
+    this.#reservedSeq = (journal.get('seq') as number | undefined) ?? 0;
+    this.#nextSeq = this.#reservedSeq + 1;
+  }
+
+  get nodeUid(): NodeUid | undefined {
+    return this.#node()?.uid;
+  }
+
+  /** Durably counts one more start. The uid is given at the first one. */
+  async nextStart(uidIfNew: NodeUid): Promise<NodeRecord> {
+    const before = this.#node();
+    const node: NodeRecord = { uid: before?.uid ?? uidIfNew, startNumber: (before?.startNumber ?? 0) + 1 };
+    await this.#journal.write({ node });
+    return node;
+  }
+
+  /** The highest seq that was given out: what is not in the book now was given up by then. */
+  get lastSeq(): number {
+    return this.#nextSeq - 1;
+  }
+
+  /** The next sequence number; never given out twice, whatever crashes. */
+  async nextSeq(): Promise<number> {
+    while (this.#nextSeq > this.#reservedSeq) {
+      this.#reserving ??= this.#reserve();
+      // Whoever waits shares the reservation and looks again.
+      await this.#reserving;
+    }
+    const seq = this.#nextSeq;
+    this.#nextSeq += 1;
+    return seq;
+  }
+
+  mount(name: VolumeName): MountRecord | undefined {
+    return this.#journal.get(`mount/${name}`) as MountRecord | undefined; // written by this class only
+  }
+
+  mounts(): readonly MountRecord[] {
+    return [...this.#journal.entries('mount/')].map(([, value]) => value as MountRecord);
+  }
+
+  releases(): readonly OwedRelease[] {
+    return [...this.#journal.entries('release/')].map(([, value]) => value as OwedRelease);
+  }
+
+  release(uid: VolumeUid): OwedRelease | undefined {
+    return this.#journal.get(`release/${uid}`) as OwedRelease | undefined;
+  }
+
+  command(uid: VolumeUid): CommandMemory | undefined {
+    return this.#journal.get(`command/${uid}`) as CommandMemory | undefined;
+  }
+
+  local(name: VolumeName): LocalRecord | undefined {
+    return this.#journal.get(`local/${name}`) as LocalRecord | undefined;
+  }
+
+  locals(): readonly LocalRecord[] {
+    return [...this.#journal.entries('local/')].map(([, value]) => value as LocalRecord);
+  }
+
+  /** All or nothing, durable when it resolves. */
+  async write(changes: Changes): Promise<void> {
+    const flat: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(changes.mounts ?? {})) flat[`mount/${name}`] = value;
+    for (const [uid, value] of Object.entries(changes.releases ?? {})) flat[`release/${uid}`] = value;
+    for (const [uid, value] of Object.entries(changes.commands ?? {})) flat[`command/${uid}`] = value;
+    for (const [name, value] of Object.entries(changes.locals ?? {})) flat[`local/${name}`] = value;
+    await this.#journal.write(flat);
+  }
+
+  async #reserve(): Promise<void> {
+    const reserved = this.#reservedSeq + SEQ_BLOCK;
+    try {
+      await this.#journal.write({ seq: reserved });
+      assert(reserved > this.#reservedSeq, 'reservations only grow');
+      this.#reservedSeq = reserved;
+    } finally {
+      this.#reserving = undefined;
+    }
+  }
+
+  #node(): NodeRecord | undefined {
+    return this.#journal.get('node') as NodeRecord | undefined;
+  }
+}
+
+/** A crash leaves a gap of at most this many numbers; a reservation costs one fsync. */
+const SEQ_BLOCK = 256;

@@ -1,0 +1,82 @@
+import { AppError, hasReason } from '@volplane/base';
+import type { ListVolumesRequest, NodeName, VolumePage, VolumeView } from '@volplane/domain';
+import { pageSizeOf, passesFilter } from '../document-view.js';
+import type { LocalRecord } from './agent-book.js';
+
+export interface ListSources {
+  /** By name. */
+  readonly local: () => readonly VolumeView[];
+  readonly global: (request: ListVolumesRequest) => Promise<VolumePage>;
+  /** Adds what this node knows of a global volume. */
+  readonly decorate: (view: VolumeView) => VolumeView;
+}
+
+/** A node's list: its local volumes at once from itself, then the global ones from a manager; without a manager, with a warning. */
+export async function listAgentVolumes(sources: ListSources, request: ListVolumesRequest): Promise<VolumePage> {
+  const pageSize = pageSizeOf(request);
+  const token = request.pageToken ?? '';
+  const volumes: VolumeView[] = [];
+  let globalToken: string | undefined;
+  if (token.startsWith(GLOBAL_TOKEN)) globalToken = token.slice(GLOBAL_TOKEN.length);
+  else {
+    const after = localCursor(token);
+    const local = request.filter?.scope === 'global' ? [] : sources.local().filter((view) => view.name > after && passesFilter(view, request.filter));
+    volumes.push(...local.slice(0, pageSize));
+    const last = volumes.at(-1);
+    if (local.length > pageSize && last !== undefined) return { volumes, nextPageToken: LOCAL_TOKEN + last.name, unansweredNodes: [], warnings: [] };
+    if (request.filter?.scope === 'local') return { volumes, unansweredNodes: [], warnings: [] };
+    if (volumes.length >= pageSize) return { volumes, nextPageToken: GLOBAL_TOKEN, unansweredNodes: [], warnings: [] };
+  }
+  const asked: ListVolumesRequest = {
+    pageSize: pageSize - volumes.length,
+    filter: { ...request.filter, scope: 'global' },
+    ...(request.stale === undefined ? {} : { stale: request.stale }),
+    ...(globalToken === undefined || globalToken === '' ? {} : { pageToken: globalToken }),
+  };
+  try {
+    const page = await sources.global(asked);
+    const { nextPageToken } = page;
+    return {
+      volumes: [...volumes, ...page.volumes.map((view) => sources.decorate(view))],
+      unansweredNodes: page.unansweredNodes,
+      warnings: page.warnings,
+      ...(nextPageToken === undefined ? {} : { nextPageToken: GLOBAL_TOKEN + nextPageToken }),
+    };
+  } catch (error) {
+    if (!(error instanceof AppError) || globalToken !== undefined || !hasReason(error, 'NO_MANAGER', 'UNKNOWN_OUTCOME', 'STORE_UNAVAILABLE')) throw error;
+    return { volumes, unansweredNodes: [], warnings: [`global volumes are not listed: ${error.message}`] };
+  }
+}
+
+/** A local volume as every door shows it. */
+export function toLocalView(record: LocalRecord, node: NodeName): VolumeView {
+  return {
+    name: record.name,
+    uid: record.uid,
+    driver: record.driver,
+    scope: 'local',
+    options: record.options,
+    labels: record.labels,
+    accessMode: 'single-node-writer',
+    takeover: 'manual',
+    createdAt: record.createdAt,
+    phase: record.phase,
+    generation: 0,
+    node,
+    epoch: 0,
+    attachments: [],
+    mountIds: record.mountIds,
+    ...(record.sizeBytes === undefined ? {} : { sizeBytes: record.sizeBytes }),
+    ...(record.snapshots === undefined ? {} : { snapshots: record.snapshots }),
+    ...(record.path === undefined ? {} : { path: record.path }),
+  };
+}
+
+function localCursor(token: string): string {
+  if (token === '') return '';
+  if (token.startsWith(LOCAL_TOKEN)) return token.slice(LOCAL_TOKEN.length);
+  throw new AppError('PAGE_TOKEN_INVALID', 'the page token was not made by this list', { field: 'page_token' });
+}
+
+const LOCAL_TOKEN = 'local:';
+const GLOBAL_TOKEN = 'global:';

@@ -1,0 +1,80 @@
+import { AppError, unreachable, type Clock, type Logger } from '@volplane/base';
+import type { MountId, NodeName, VolumeUid } from '@volplane/domain';
+import type { Bus, BusSubscription } from '@volplane/ports';
+import { agentMessage, answerFailure, answerOk, nodeSubject, parseMessage, type AgentMessage, type AgentMessageOf, type UsersAnswer } from '@volplane/wire';
+import { callApi } from '../api-call.js';
+import type { VolplaneApi } from '../api.js';
+import type { AgentBook } from './agent-book.js';
+import type { AgentSession } from './agent-session.js';
+import type { Commands } from './commands.js';
+import type { GlobalMounts } from './global-mounts.js';
+
+/** Answers managers' messages; every failure becomes an answer, nothing ends the process. */
+export function serveManagers(parts: {
+  readonly node: NodeName;
+  readonly bus: Bus;
+  readonly book: AgentBook;
+  readonly session: AgentSession;
+  readonly commands: Commands;
+  readonly mounts: GlobalMounts;
+  readonly api: VolplaneApi;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): BusSubscription {
+  const { node, bus, session, commands, mounts, api, clock, log } = parts;
+  const mount = (message: AgentMessageOf<'mount'>): Promise<unknown> => {
+    commands.checkAddressee(message);
+    if (session.beat > message.untilBeat) {
+      throw new AppError('DEADLINE_EXCEEDED', `the mount of volume ${message.name} came too late to node ${node}; nothing was begun, repeat it if it is still wanted`, { volume: message.name, node });
+    }
+    const { name, mountId, mode } = message;
+    // The node's own API, which knows whether the name is a local volume; the caller elsewhere bounds its waiting itself.
+    return api.mountVolume({ name, mountId, ...(mode === undefined ? {} : { mode }) }, { signal: NEVER, timeoutMs: ROUTED_MOUNT_MS });
+  };
+  const handle = async (message: AgentMessage): Promise<unknown> => {
+    switch (message.type) {
+      case 'command':
+        return commands.run(message);
+      case 'fence':
+        return commands.fence(message);
+      case 'mount':
+        return mount(message);
+      case 'force-release':
+        commands.checkAddressee(message);
+        return mounts.forceRelease(message.name, message.uid, message.note);
+      case 'users':
+        return usersOf(parts.book, session.beat, message.uids);
+      case 'call':
+        return callApi(api, message, clock);
+      default:
+        return unreachable(message, 'agent message');
+    }
+  };
+  return bus.serve(nodeSubject(node), undefined, async (payload) => {
+    try {
+      return answerOk(await handle(parseMessage(agentMessage, payload, 'message of a manager')));
+    } catch (error) {
+      if (!(error instanceof AppError)) log.error('message of a manager failed', { error });
+      return answerFailure(error);
+    }
+  });
+}
+
+function usersOf(book: AgentBook, beat: number, uids: readonly VolumeUid[]): UsersAnswer {
+  const users: Record<VolumeUid, MountId[]> = {};
+  if (uids.length > 0) {
+    for (const record of book.mounts()) {
+      const uid = record.granted?.uid;
+      if (uid !== undefined && uids.includes(uid)) users[uid] = record.mountIds.slice(0, USERS_MAX);
+    }
+  }
+  return { beat, users };
+}
+
+const NEVER = new AbortController().signal;
+
+/** No driver call takes longer; past it the caller has long been told that the outcome is unknown. */
+const ROUTED_MOUNT_MS = 120_000;
+
+/** Names enough to look further; the agent's own door lists all. */
+const USERS_MAX = 64;

@@ -1,0 +1,144 @@
+import { AppError, ComponentGroup, KeyedQueue, type Clock, type Logger, type Random } from '@volplane/base';
+import type { NodeName, NodeUid, StringMap } from '@volplane/domain';
+import type { Bus, Guardian, Journal, VolumeDriver } from '@volplane/ports';
+import { acknowledged, HELD_ENTRIES_MAX } from '@volplane/wire';
+import type { VolplaneApi } from '../api.js';
+import { AgentApi } from './agent-api.js';
+import { AgentBook } from './agent-book.js';
+import { serveManagers } from './agent-messages.js';
+import { AgentSession } from './agent-session.js';
+import { Commands } from './commands.js';
+import { DriverSet } from './driver-set.js';
+import { GlobalMounts } from './global-mounts.js';
+import { bookDigest, HeldLists } from './held-lists.js';
+import { LeaseGuard } from './lease-guard.js';
+import { LocalVolumes } from './local-volumes.js';
+import { Managers } from './managers.js';
+import { OwedReleases } from './owed-releases.js';
+import { Recovery } from './recovery.js';
+
+export interface AgentOptions {
+  readonly node: NodeName;
+  readonly labels: StringMap;
+  readonly version: string;
+  readonly journal: Journal;
+  readonly bus: Bus;
+  readonly drivers: readonly VolumeDriver[];
+  /** Absent: no volume with the takeover policy `lease` is mounted here. */
+  readonly guardian?: Guardian;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+/** One node's agent: runs its drivers, keeps its journal, serves its local volumes alone and the global ones through the managers. */
+export class Agent {
+  readonly api: VolplaneApi;
+  readonly book: AgentBook;
+  readonly session: AgentSession;
+  readonly #group: ComponentGroup;
+
+  private constructor(api: VolplaneApi, book: AgentBook, session: AgentSession, group: ComponentGroup) {
+    this.api = api;
+    this.book = book;
+    this.session = session;
+    this.#group = group;
+  }
+
+  /** Starts without waiting for anybody: local volumes are served at once, what an earlier life left is recovered first of all. */
+  static start(options: AgentOptions): Agent {
+    const { node, bus, clock, random } = options;
+    const log = options.log.child({ node });
+    const group = new ComponentGroup(log);
+    const book = new AgentBook(options.journal);
+    const drivers = new DriverSet(options.drivers, clock);
+    const managers = new Managers(bus);
+    const describe = (): { readonly drivers: DriverSet['infos']; readonly labels: StringMap; readonly version: string } => ({ drivers: drivers.infos, labels: options.labels, version: options.version });
+    const session = new AgentSession({ node, book, managers, clock, random, log, describe, digest: () => bookDigest(book) });
+    const releases = new OwedReleases({ book, session, managers, clock, random, log });
+    const guard = new LeaseGuard({ guardian: options.guardian, remainingMs: () => session.validUntilMs - clock.monotonicMs(), log });
+    const queue = new KeyedQueue({ waitersMax: VOLUME_WAITERS_MAX });
+    const mounts = new GlobalMounts({ node, book, session, managers, drivers, releases, guard, queue, log });
+    const local = new LocalVolumes({ node, book, drivers, clock, random, log, queue: new KeyedQueue({ waitersMax: VOLUME_WAITERS_MAX }) });
+    const commands = new Commands({ node, book, session, drivers, queue, log });
+    const api = new AgentApi({ node, book, local, mounts, managers, drivers, clock });
+    const recovery = new Recovery({ parts: [mounts, local], clock, log });
+    session.listen(sessionDuties({ mounts, guard, managers, session, local, clock, log }));
+    watchGuardian(options.guardian, session, managers, log);
+    // Built for its listening: it presents the list when a heartbeat asks for it.
+    new HeldLists({ book, session, managers, mounts, log });
+
+    recovery.begin([
+      ...book.mounts().map((record) => ({ part: mounts, name: record.name })),
+      ...book.locals().map((record) => ({ part: local, name: record.name })),
+    ]);
+    group.start(recovery);
+    group.start(session);
+    group.start(releases);
+    const subscription = serveManagers({ node, bus, book, session, commands, mounts, api, clock, log });
+    group.own({ name: 'managers', close: () => subscription.close() });
+    return new Agent(api, book, session, group);
+  }
+
+  get nodeUid(): NodeUid | undefined {
+    return this.book.nodeUid;
+  }
+
+  /** Rejects when a part of the agent failed; never resolves. */
+  get failed(): Promise<never> {
+    return this.#group.failed;
+  }
+
+  /** Stops the agent and leaves every mount as it is: the next life goes on with it. */
+  stop(): Promise<void> {
+    return this.#group.stop();
+  }
+}
+
+function sessionDuties(parts: {
+  readonly mounts: GlobalMounts;
+  readonly guard: LeaseGuard;
+  readonly managers: Managers;
+  readonly session: AgentSession;
+  readonly local: LocalVolumes;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): Parameters<AgentSession['listen']>[0] {
+  const { mounts, guard, managers, session, local, clock, log } = parts;
+  return {
+    onExtended: (validUntilMs) => {
+      guard.extend(validUntilMs - clock.monotonicMs());
+    },
+    onEnded: () => {
+      mounts.abortLeaseBound().catch((error: unknown) => {
+        log.error('lease-bound mounts could not be aborted by the agent, the guardian does', { error });
+      });
+    },
+    onInventoryWanted: () => {
+      const all = local.list();
+      const volumes = all.slice(0, HELD_ENTRIES_MAX).map(({ name, uid, driver, createdAt }) => ({ name, uid, driver, createdAt }));
+      managers.ask({ type: 'inventory', ...session.speaker(), volumes, truncated: all.length > volumes.length }, acknowledged, { timeoutMs: INVENTORY_TIMEOUT_MS }).catch((error: unknown) => {
+        log.debug('inventory was not taken, the next heartbeat asks again', { error });
+      });
+    },
+  };
+}
+
+/** A dead guardian is told to the managers at once, so that the end of this node's session is no evidence (rule 20). */
+function watchGuardian(guardian: Guardian | undefined, session: AgentSession, managers: Managers, log: Logger): void {
+  if (guardian === undefined) return;
+  const tell = (): void => {
+    if (session.current() === undefined) return;
+    managers.ask({ type: 'unguarded', ...session.speaker(), unguarded: !guardian.alive }, acknowledged, { timeoutMs: UNGUARDED_TIMEOUT_MS }).catch((error: unknown) => {
+      if (error instanceof AppError) log.error('the state of the guardian could not be recorded', { alive: guardian.alive, error });
+      else throw error;
+    });
+  };
+  guardian.onChange(tell);
+  session.listen({ onBegan: tell });
+}
+
+/** Calls that wait for one volume on this node; the next is refused. */
+const VOLUME_WAITERS_MAX = 256;
+const INVENTORY_TIMEOUT_MS = 5_000;
+const UNGUARDED_TIMEOUT_MS = 3_000;

@@ -1,0 +1,63 @@
+import { AppError, type Logger } from '@volplane/base';
+import type { TakeoverPolicy, VolumeUid } from '@volplane/domain';
+import type { DriverVolume, Guardian, VolumeDriver } from '@volplane/ports';
+import type { MountRecord } from './agent-book.js';
+
+/** The agent's side of the guardian: arms before a lease-bound mount, mounts under its gate, moves its deadlines (rules 6, 7, 19). */
+export class LeaseGuard {
+  readonly #guardian: Guardian | undefined;
+  readonly #remainingMs: () => number;
+  readonly #log: Logger;
+
+  constructor(parts: { readonly guardian: Guardian | undefined; readonly remainingMs: () => number; readonly log: Logger }) {
+    this.#guardian = parts.guardian;
+    this.#remainingMs = parts.remainingMs;
+    this.#log = parts.log;
+  }
+
+  /** Runs `mount` armed and gated. @throws AppError UNGUARDED, CAPABILITY_MISSING, SESSION_LOST */
+  async mount(driver: VolumeDriver, volume: DriverVolume, mount: () => Promise<string>): Promise<string> {
+    const guardian = this.#alive(volume.name);
+    await this.#arm(guardian, driver, volume);
+    return guardian.gate(volume.uid, MOUNT_MS_MAX, mount);
+  }
+
+  /** After a restart: what is lease-bound and unarmed is armed again, with the deadline that is left. */
+  async rearm(driver: VolumeDriver, volume: DriverVolume, record: MountRecord): Promise<void> {
+    if (record.granted?.spec.takeover !== 'lease') return;
+    const guardian = this.#guardian;
+    if (guardian === undefined || !guardian.alive) {
+      this.#log.error('lease-bound mount without a guardian', { volume: volume.name, uid: volume.uid });
+      return;
+    }
+    const armed = await guardian.list();
+    if (!armed.some((mount) => mount.uid === volume.uid)) await this.#arm(guardian, driver, volume);
+  }
+
+  async disarm(uid: VolumeUid, policy: TakeoverPolicy): Promise<void> {
+    if (policy === 'lease') await this.#guardian?.disarm(uid);
+  }
+
+  /** The session is valid for this long from now. */
+  extend(remainingMs: number): void {
+    const guardian = this.#guardian;
+    guardian?.extend(guardian.now() + remainingMs);
+  }
+
+  async #arm(guardian: Guardian, driver: VolumeDriver, volume: DriverVolume): Promise<void> {
+    const target = await driver.abortTarget?.(volume);
+    if (target === undefined) {
+      throw new AppError('CAPABILITY_MISSING', `volume ${volume.name} cannot be aborted on this node, so its takeover policy lease cannot be kept`, { volume: volume.name, driver: driver.info.name, capability: 'abort' });
+    }
+    await guardian.arm({ uid: volume.uid, target: target.path, method: target.method, deadlineMs: guardian.now() + this.#remainingMs() });
+  }
+
+  #alive(name: string): Guardian {
+    const guardian = this.#guardian;
+    if (guardian?.alive === true) return guardian;
+    throw new AppError('UNGUARDED', `volume ${name} has the takeover policy lease, and the guardian of this node does not run`, { volume: name });
+  }
+}
+
+/** The longest that one mount call of an abortable driver may take: local file systems, no servers. Assumed by evidence C. */
+const MOUNT_MS_MAX = 1_000;

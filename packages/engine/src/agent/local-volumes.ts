@@ -1,0 +1,292 @@
+import { AppError, hasReason, KeyedQueue, type Clock, type Logger, type Random } from '@volplane/base';
+import {
+  identityDifference,
+  isSufficient,
+  LIMITS,
+  type DriverName,
+  type MountId,
+  type MountMode,
+  type MountView,
+  type NodeName,
+  type StringMap,
+  type VolumeName,
+  type VolumeSpec,
+  type VolumeUid,
+} from '@volplane/domain';
+import type { DriverVolume, VolumeDriver } from '@volplane/ports';
+import type { AgentBook, LocalRecord } from './agent-book.js';
+import { DRIVER_MS, type DriverSet } from './driver-set.js';
+import type { Recoverable } from './recovery.js';
+
+export interface LocalCreate {
+  readonly name: VolumeName;
+  readonly driver: DriverName;
+  readonly options: StringMap;
+  readonly labels: StringMap;
+  readonly sizeBytes?: number;
+  readonly source?: { readonly volume: string; readonly snapshot?: string };
+}
+
+/** The volumes of local scope: this node's alone, kept in its book, needing nobody else for anything (invariant 6). */
+export class LocalVolumes implements Recoverable {
+  readonly #node: NodeName;
+  readonly #book: AgentBook;
+  readonly #drivers: DriverSet;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #log: Logger;
+  readonly #queue: KeyedQueue;
+
+  constructor(parts: { readonly node: NodeName; readonly book: AgentBook; readonly drivers: DriverSet; readonly clock: Clock; readonly random: Random; readonly log: Logger; readonly queue: KeyedQueue }) {
+    this.#node = parts.node;
+    this.#book = parts.book;
+    this.#drivers = parts.drivers;
+    this.#clock = parts.clock;
+    this.#random = parts.random;
+    this.#log = parts.log;
+    this.#queue = parts.queue;
+  }
+
+  find(name: VolumeName): LocalRecord | undefined {
+    const record = this.#book.local(name);
+    return record?.phase === 'ready' ? record : undefined;
+  }
+
+  /** Ready volumes, by name. */
+  list(): readonly LocalRecord[] {
+    return this.#book
+      .locals()
+      .filter((record) => record.phase === 'ready')
+      .sort((one, other) => (one.name < other.name ? -1 : 1));
+  }
+
+  create(wish: LocalCreate): Promise<LocalRecord> {
+    return this.#queue.run(wish.name, async () => {
+      const present = this.#book.local(wish.name);
+      if (present?.phase === 'removing') await this.#finishRemove(present);
+      const existing = present?.phase === 'removing' ? undefined : present;
+      if (existing !== undefined) this.#checkIdentity(existing, wish);
+      if (existing?.phase === 'ready') return existing;
+      const driver = this.#drivers.get(wish.driver, wish.name);
+      await driver.validate(wish.options);
+      const record = existing ?? this.#newRecord(wish);
+      await this.#book.write({ locals: { [wish.name]: record } });
+      const source = this.#sourceOf(wish);
+      try {
+        await this.#drivers.run(`create of volume ${wish.name}`, record.uid, DRIVER_MS.create, (signal) => driver.create({ ...toVolume(record), ...source }, signal));
+      } catch (error) {
+        if (hasReason(error, 'DRIVER_FAILED', 'FOREIGN_DATA', 'NO_CAPACITY', 'INVALID_OPTION', 'VOLUME_CONFLICT')) await this.#book.write({ locals: { [wish.name]: undefined } });
+        throw error;
+      }
+      const ready: LocalRecord = { ...record, phase: 'ready' };
+      await this.#book.write({ locals: { [wish.name]: ready } });
+      return ready;
+    });
+  }
+
+  remove(name: VolumeName, uid?: string): Promise<void> {
+    return this.#queue.run(name, async () => {
+      const record = this.#present(name);
+      if (uid !== undefined && uid !== record.uid) throw this.#notFound(name);
+      this.#checkUnused(record, 'removed');
+      const removing: LocalRecord = { ...record, phase: 'removing' };
+      await this.#book.write({ locals: { [name]: removing } });
+      await this.#finishRemove(removing);
+    });
+  }
+
+  forget(name: VolumeName): Promise<void> {
+    return this.#queue.run(name, async () => {
+      this.#checkUnused(this.#present(name), 'forgotten');
+      await this.#book.write({ locals: { [name]: undefined } });
+    });
+  }
+
+  updateLabels(name: VolumeName, set: StringMap, drop: readonly string[]): Promise<LocalRecord> {
+    return this.#queue.run(name, async () => {
+      const record = this.#present(name);
+      const labels: Record<string, string> = { ...record.labels, ...set };
+      for (const key of drop) Reflect.deleteProperty(labels, key);
+      if (Object.keys(labels).length > LIMITS.mapEntries) {
+        throw new AppError('TOO_LARGE', `volume ${name} would have more than ${String(LIMITS.mapEntries)} labels`, { volume: name, field: 'labels' });
+      }
+      return this.#save({ ...record, labels });
+    });
+  }
+
+  mount(name: VolumeName, mountId: MountId, mode: MountMode): Promise<MountView> {
+    return this.#queue.run(name, async () => {
+      const record = this.#present(name);
+      const driver = this.#drivers.get(record.driver, name);
+      const isUsed = record.mountIds.length > 0 && record.path !== undefined;
+      if (isUsed && !isSufficient(record.mode ?? 'rw', mode)) {
+        throw new AppError('ACCESS_MODE_REFUSED', `volume ${name} is mounted ro on node ${this.#node} for ${record.mountIds.join(', ')}; unmount it before it is mounted rw`, { volume: name, node: this.#node, mountIds: record.mountIds.join(',') });
+      }
+      const effective = isUsed ? (record.mode ?? 'rw') : mode;
+      // Repeated for every id: the driver answers at once when it is mounted, and mounts anew what somebody unmounted.
+      const path = await this.#drivers.run(`mount of volume ${name}`, record.uid, DRIVER_MS.mount, (signal) => driver.mount(toVolume(record), { mode: effective }, signal));
+      if (!record.mountIds.includes(mountId) || record.path !== path) {
+        const mountIds = record.mountIds.includes(mountId) ? record.mountIds : [...record.mountIds, mountId];
+        await this.#save({ ...record, mountIds, mode: effective, path });
+      }
+      return { path, node: this.#node, mode: effective, epoch: 0, seq: 0 };
+    });
+  }
+
+  unmount(name: VolumeName, mountId: MountId): Promise<void> {
+    return this.#queue.run(name, async () => {
+      const record = this.#book.local(name);
+      if (record?.mountIds.includes(mountId) !== true) return;
+      const mountIds = record.mountIds.filter((id) => id !== mountId);
+      if (mountIds.length > 0) await this.#save({ ...record, mountIds });
+      else await this.#unmount(record);
+    });
+  }
+
+  async inspect(record: LocalRecord): Promise<{ readonly path?: string; readonly status: StringMap; readonly createdAt?: string }> {
+    const driver = this.#drivers.get(record.driver, record.name);
+    const inspection = await this.#drivers.run(`inspection of volume ${record.name}`, record.uid, DRIVER_MS.inspect, (signal) => driver.inspect(toVolume(record), signal));
+    const path = inspection.mounted?.path;
+    return { status: inspection.status, ...(path === undefined ? {} : { path }), ...(inspection.createdAt === undefined ? {} : { createdAt: inspection.createdAt }) };
+  }
+
+  expand(name: VolumeName, sizeBytes: number): Promise<LocalRecord> {
+    return this.#queue.run(name, async () => {
+      const record = this.#present(name);
+      const driver = this.#capable(record, 'expand');
+      if (sizeBytes <= (record.sizeBytes ?? 0)) return record;
+      const real = await this.#drivers.run(`expand of volume ${name}`, record.uid, DRIVER_MS.create, (signal) => driver.expand?.(toVolume(record), sizeBytes, signal) ?? Promise.resolve(sizeBytes));
+      return this.#save({ ...record, sizeBytes: real });
+    });
+  }
+
+  snapshot(name: VolumeName, snapshot: string): Promise<LocalRecord> {
+    return this.#queue.run(name, async () => {
+      const record = this.#present(name);
+      const driver = this.#capable(record, 'snapshot');
+      if (record.snapshots?.[snapshot] !== undefined) return record;
+      const sizeBytes = await this.#drivers.run(`snapshot of volume ${name}`, record.uid, DRIVER_MS.create, (signal) => driver.snapshot?.(toVolume(record), snapshot, signal) ?? Promise.resolve(0));
+      return this.#save({ ...record, snapshots: { ...record.snapshots, [snapshot]: { createdAt: this.#now(), sizeBytes, ready: true } } });
+    });
+  }
+
+  removeSnapshot(name: VolumeName, snapshot: string): Promise<LocalRecord> {
+    return this.#queue.run(name, async () => {
+      const record = this.#present(name);
+      const driver = this.#capable(record, 'snapshot');
+      if (record.snapshots?.[snapshot] === undefined) return record;
+      await this.#drivers.run(`removal of a snapshot of volume ${name}`, record.uid, DRIVER_MS.create, (signal) => driver.removeSnapshot?.(toVolume(record), snapshot, signal) ?? Promise.resolve());
+      const snapshots = { ...record.snapshots };
+      Reflect.deleteProperty(snapshots, snapshot);
+      return this.#save({ ...record, snapshots });
+    });
+  }
+
+  unsettled(): readonly VolumeName[] {
+    return this.#book.locals().flatMap((record) => (record.phase === 'ready' ? [] : [record.name]));
+  }
+
+  /** After a restart: a mount in use is kept, an id without a mount is void, an interrupted create or remove goes on. */
+  recover(name: VolumeName): Promise<void> {
+    return this.#queue.run(name, async () => {
+      const record = this.#book.local(name);
+      if (record === undefined) return;
+      if (record.phase === 'removing') {
+        await this.#finishRemove(record);
+        return;
+      }
+      if (record.phase === 'creating') {
+        const driver = this.#drivers.get(record.driver, name);
+        await this.#drivers.run(`create of volume ${name}`, record.uid, DRIVER_MS.create, (signal) => driver.create(toVolume(record), signal));
+        await this.#save({ ...record, phase: 'ready' });
+        return;
+      }
+      if (record.mountIds.length === 0) return;
+      const { path } = await this.inspect(record);
+      if (path !== undefined) this.#log.info('local mount restored', { volume: name, mountIds: record.mountIds });
+      else await this.#unmount(record);
+    });
+  }
+
+  async #unmount(record: LocalRecord): Promise<void> {
+    const driver = this.#drivers.get(record.driver, record.name);
+    await this.#drivers.run(`unmount of volume ${record.name}`, record.uid, DRIVER_MS.unmount, (signal) => driver.unmount(toVolume(record), signal));
+    const { path: _, mode: __, ...rest } = record;
+    await this.#save({ ...rest, mountIds: [] });
+  }
+
+  async #finishRemove(record: LocalRecord): Promise<void> {
+    const driver = this.#drivers.get(record.driver, record.name);
+    await this.#drivers.run(`removal of volume ${record.name}`, record.uid, DRIVER_MS.create, (signal) => driver.remove(toVolume(record), signal));
+    await this.#book.write({ locals: { [record.name]: undefined } });
+  }
+
+  async #save(record: LocalRecord): Promise<LocalRecord> {
+    await this.#book.write({ locals: { [record.name]: record } });
+    return record;
+  }
+
+  #newRecord(wish: LocalCreate): LocalRecord {
+    const { name, driver, options, labels, sizeBytes } = wish;
+    const uid = this.#random.hex(32) as VolumeUid; // 32 hexadecimal characters is what a volume uid is
+    return { name, uid, driver, options, labels, createdAt: this.#now(), phase: 'creating', mountIds: [], ...(sizeBytes === undefined ? {} : { sizeBytes }) };
+  }
+
+  #sourceOf(wish: LocalCreate): Pick<DriverVolume, 'source'> {
+    if (wish.source === undefined) return {};
+    const { snapshot } = wish.source;
+    const record = this.#present(wish.source.volume as VolumeName); // looked up as it is: an unknown name is not found
+    return { source: { uid: record.uid, name: record.name, ...(snapshot === undefined ? {} : { snapshot }) } };
+  }
+
+  #checkIdentity(record: LocalRecord, wish: LocalCreate): void {
+    const sizeBytes = wish.sizeBytes ?? record.sizeBytes;
+    const difference = identityDifference(toSpec(record, record.sizeBytes), { ...toSpec(record, sizeBytes), driver: wish.driver, options: wish.options }).join('; ');
+    if (difference === '') return;
+    throw new AppError('VOLUME_CONFLICT', `volume ${record.name} exists on node ${this.#node} with another identity: ${difference}`, { volume: record.name, uid: record.uid, node: this.#node, difference });
+  }
+
+  #checkUnused(record: LocalRecord, what: string): void {
+    if (record.mountIds.length === 0) return;
+    const ids = record.mountIds.slice(0, IDS_NAMED_MAX).join(', ');
+    throw new AppError('VOLUME_IN_USE', `volume ${record.name} cannot be ${what}: it is in use on node ${this.#node} by ${ids}`, {
+      volume: record.name,
+      node: this.#node,
+      holder: this.#node,
+      mountIds: record.mountIds.slice(0, IDS_NAMED_MAX).join(','),
+      freedBy: `unmount ${ids}`,
+    });
+  }
+
+  #capable(record: LocalRecord, capability: 'expand' | 'snapshot'): VolumeDriver {
+    const driver = this.#drivers.get(record.driver, record.name);
+    if (driver.info.capabilities[capability]) return driver;
+    throw new AppError('CAPABILITY_MISSING', `driver ${record.driver} of volume ${record.name} cannot ${capability}`, { volume: record.name, driver: record.driver, capability });
+  }
+
+  #present(name: VolumeName): LocalRecord {
+    const record = this.find(name);
+    if (record === undefined) throw this.#notFound(name);
+    return record;
+  }
+
+  #notFound(name: string): AppError {
+    return new AppError('VOLUME_NOT_FOUND', `node ${this.#node} has no local volume ${name}`, { volume: name, node: this.#node });
+  }
+
+  #now(): string {
+    return new Date(this.#clock.wallMs()).toISOString();
+  }
+}
+
+function toVolume(record: LocalRecord): DriverVolume {
+  const { name, uid, options, sizeBytes } = record;
+  return { name, uid, options, epoch: 0, ...(sizeBytes === undefined ? {} : { sizeBytes }) };
+}
+
+function toSpec(record: LocalRecord, sizeBytes: number | undefined): VolumeSpec {
+  const { driver, options, labels } = record;
+  return { driver, options, labels, accessMode: 'single-node-writer', takeover: 'manual', ...(sizeBytes === undefined ? {} : { sizeBytes }) };
+}
+
+const IDS_NAMED_MAX = 16;
