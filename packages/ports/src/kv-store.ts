@@ -65,13 +65,13 @@ export interface KvStore {
 }
 
 export const KV_LIMITS = {
-  /** Nested transactions in one proposal; with 4 operations each this stays below etcd's default of 128 (--max-txn-ops). */
+  /** Nested transactions in one proposal; etcd takes this number from what is left for each of them (--max-txn-ops, default 128). */
   transactionsPerBatch: 32,
   /** Bytes of all values of one proposal; etcd's default request limit is 1.5 MiB (--max-request-bytes). */
   batchBytes: 1_000_000,
   valueBytes: 512_000,
-  /** Compares and writes of one transaction. */
-  operationsPerTransaction: 4,
+  /** Compares and writes of one transaction; a takeover needs 5, the removal of a volume with dead holders 2 for each of them and 2. */
+  operationsPerTransaction: 12,
   /** Keys of one range page. */
   pageKeys: 1_000,
 } as const;

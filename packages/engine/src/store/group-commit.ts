@@ -1,12 +1,12 @@
-import { AppError, assert } from '@volplane/base';
-import { KV_LIMITS, type KvOutcome, type KvStore, type KvTransaction } from '@volplane/ports';
+import { AppError } from '@volplane/base';
+import { checkBatch, KV_LIMITS, type KvOutcome, type KvStore, type KvTransaction } from '@volplane/ports';
 
 /**
  * Sends independent transactions together: whatever waits when a batch slot is free goes out as one proposal.
  *
- * An idle committer sends at once; batches form by themselves while earlier ones are in flight. Transactions that touch a
- * key that is in flight or earlier in the queue wait for it, so the order of one key is the order of the calls.
- * Fairness is the queue's order.
+ * An idle committer sends at once; batches form by themselves while earlier ones are in flight. A transaction that writes a
+ * key that is being written, or that touches one that is written earlier in the queue, waits for it: the writes of one key
+ * are made in the order of the calls. Fairness is the queue's order.
  */
 export class GroupCommit {
   readonly #kv: KvStore;
@@ -22,16 +22,24 @@ export class GroupCommit {
   }
 
   /**
-   * @throws AppError OVERLOADED when too many wait (nothing was sent); STORE_UNAVAILABLE; UNKNOWN_OUTCOME for this very
-   * transaction, which the caller resolves by reading
+   * @throws AppError OVERLOADED when too many wait, TOO_LARGE (both: nothing was sent); STORE_UNAVAILABLE; UNKNOWN_OUTCOME
+   * for this very transaction, which the caller resolves by reading
    */
-  submit(transaction: KvTransaction): Promise<KvOutcome> {
-    assert(transaction.compares.length + transaction.writes.length <= KV_LIMITS.operationsPerTransaction * 2, 'a transaction within its bound');
+  async submit(transaction: KvTransaction): Promise<KvOutcome> {
+    // Alone and before it is queued: a transaction that the store would refuse must not take its whole batch with it.
+    checkBatch([transaction]);
     if (this.#waiting.length >= WAITING_MAX) {
-      return Promise.reject(new AppError('OVERLOADED', `${String(WAITING_MAX)} changes already wait for etcd`, { retryDelayMs: '500' }));
+      throw new AppError('OVERLOADED', `${String(WAITING_MAX)} changes already wait for etcd`, { retryDelayMs: '500' });
     }
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ transaction, keys: keysOf(transaction), bytes: bytesOf(transaction), resolve, reject });
+    return await new Promise((resolve, reject) => {
+      this.#waiting.push({
+        transaction,
+        keys: writtenKeys(transaction),
+        compared: comparedKeys(transaction),
+        bytes: bytesOf(transaction),
+        resolve,
+        reject,
+      });
       this.#planFlush();
     });
   }
@@ -68,7 +76,8 @@ export class GroupCommit {
         for (const rest of this.#waiting.slice(index)) left.push(rest);
         break;
       }
-      const waits = entry.keys.some((key) => this.#keysInFlight.has(key) || blocked.has(key));
+      const waits =
+        entry.keys.some((key) => this.#keysInFlight.has(key) || blocked.has(key)) || entry.compared.some((key) => blocked.has(key));
       const fits = batch.length === 0 || bytes + entry.bytes <= KV_LIMITS.batchBytes;
       if (waits || !fits) {
         left.push(entry);
@@ -77,7 +86,7 @@ export class GroupCommit {
       }
       batch.push(entry);
       bytes += entry.bytes;
-      // Two transactions on one key never share a batch: the second's compare speaks of the first's result.
+      // etcd takes every compare of a batch before its first write, so what speaks of an earlier result goes into a later batch.
       for (const key of entry.keys) blocked.add(key);
     }
     this.#waiting = left;
@@ -114,20 +123,24 @@ export class GroupCommit {
 interface Waiting {
   readonly transaction: KvTransaction;
   readonly keys: readonly string[];
+  readonly compared: readonly string[];
   readonly bytes: number;
   readonly resolve: (outcome: KvOutcome) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** Only written keys order transactions; compared keys of others (sessions) may be shared freely. */
-function keysOf(transaction: KvTransaction): readonly string[] {
+function writtenKeys(transaction: KvTransaction): readonly string[] {
   return transaction.writes.map((write) => write.key);
 }
 
+function comparedKeys(transaction: KvTransaction): readonly string[] {
+  return transaction.compares.map((compare) => compare.key);
+}
+
+/** The bytes of the values, which is what the store bounds. */
 function bytesOf(transaction: KvTransaction): number {
   let bytes = 0;
-  for (const write of transaction.writes) bytes += write.key.length + (write.type === 'put' ? write.value.length : 0) + 64;
-  for (const compare of transaction.compares) bytes += compare.key.length + 64;
+  for (const write of transaction.writes) if (write.type === 'put') bytes += Buffer.byteLength(write.value);
   return bytes;
 }
 

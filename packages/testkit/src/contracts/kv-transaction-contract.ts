@@ -209,11 +209,14 @@ function limitTests(trial: () => KvTrial): void {
     expect(tooMuch).to.be.instanceOf(AppError).with.property('reason', 'TOO_LARGE');
   });
 
-  it('takes 32 transactions of 4 operations', async () => {
+  it('takes 32 transactions of 12 operations', async () => {
     const { kv, prefix } = trial();
     const batch: readonly KvTransaction[] = Array.from({ length: KV_LIMITS.transactionsPerBatch }, (_, index) => {
       const key = `${prefix}${String(index)}`;
-      return transaction([unchanged(`${key}a`, 0), unchanged(`${key}b`, 0)], [put(`${key}a`, 'x'), put(`${key}b`, 'x')]);
+      const compares = Array.from({ length: KV_LIMITS.operationsPerTransaction - 2 }, (_, other) =>
+        unchanged(`${key}-${String(other)}`, 0),
+      );
+      return transaction(compares, [put(`${key}a`, 'x'), put(`${key}b`, 'x')]);
     });
     expect((await kv.transact(batch)).every(({ succeeded }) => succeeded)).to.equal(true);
     expect((await kv.range({ prefix, limit: 100 })).entries.length).to.equal(64);
@@ -225,9 +228,9 @@ function limitTests(trial: () => KvTrial): void {
     expect(String(await failure(() => kv.transact(Array.from({ length: 33 }, () => single))))).to.contain('at most 32');
     const wide = transaction(
       [],
-      ['a', 'b', 'c', 'd', 'e'].map((key) => put(`${prefix}${key}`, 'x')),
+      Array.from({ length: KV_LIMITS.operationsPerTransaction + 1 }, (_, index) => put(`${prefix}${String(index)}`, 'x')),
     );
-    expect(String(await failure(() => kv.transact([wide])))).to.contain('at most 4');
+    expect(String(await failure(() => kv.transact([wide])))).to.contain('at most 12');
     for (const key of ['', 'ü', 'a\nb']) {
       expect(String(await failure(() => write(kv, put(key, 'x'))))).to.contain('printable ASCII');
     }
