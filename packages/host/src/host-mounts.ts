@@ -1,6 +1,7 @@
 import type { Clock } from '@volplane/base';
 import { abortMount } from './mount-abort.js';
 import { detachTarget, mountFileSystem, remountTarget, unmountTarget, type MountCall } from './mount-call.js';
+import { isMountUsable, probeFileSystem } from './mount-probe.js';
 import { readMountTable, type MountEntry } from './mount-table.js';
 import { systemToolRunner, type ToolRunner } from './tool-call.js';
 
@@ -17,6 +18,10 @@ export interface HostMounts {
   detach(target: string): Promise<void>;
   /** @see abortMount */
   abort(target: string): Promise<void>;
+  /** @see isMountUsable */
+  isUsable(entry: MountEntry): Promise<boolean>;
+  /** @see probeFileSystem */
+  probe(path: string): Promise<void>;
 }
 
 /** The real ones. `run` can be replaced to see or to fail the calls. */
@@ -28,5 +33,7 @@ export function systemMounts(clock: Clock, run: ToolRunner = systemToolRunner(cl
     unmount: (target, signal) => unmountTarget(run, target, signal),
     detach: (target) => detachTarget(run, target),
     abort: (target) => abortMount(run, target),
+    isUsable: (entry) => isMountUsable(run, entry),
+    probe: (path) => probeFileSystem(run, path),
   };
 }

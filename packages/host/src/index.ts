@@ -2,6 +2,7 @@ export { syncDirectory, writeFileAtomic } from './atomic-file.js';
 
 export { systemMounts, type HostMounts } from './host-mounts.js';
 export { abortMethod, abortMount, abortRefusal, type AbortMethod } from './mount-abort.js';
+export { isMountUsable, probeFileSystem } from './mount-probe.js';
 export { detachTarget, mountFileSystem, mountTool, remountTarget, unmountTarget, type MountCall } from './mount-call.js';
 export {
   findMount,

@@ -171,6 +171,46 @@ describe('mounts of this machine', () => {
     await code(file.close());
   });
 
+  for (const type of ['ext4', 'xfs'] as const) {
+    it(`tells a usable ${type} from one that was shut down, also on kernels that do not show it`, async function () {
+      if (!(await hasTool('xfs_io')) || !(await hasTool(`mkfs.${type}`))) this.skip();
+      const target = await folder.mountImage('fs', { type });
+      const look = async (): Promise<boolean> => {
+        const entry = findMount(await mounts.table(), target);
+        return entry !== undefined && (await mounts.isUsable({ ...entry, superOptions: [] }));
+      };
+      expect(await look()).to.equal(true);
+      await exec('xfs_io', ['-x', '-c', 'shutdown', target]);
+      expect(await look()).to.equal(false);
+    });
+  }
+
+  it('tells a FUSE mount from one whose server is gone', async function () {
+    if (!(await hasTool('bindfs'))) this.skip();
+    const target = join(folder.path, 'fuse');
+    await mkdir(target);
+    await exec('bindfs', [folder.path, target]);
+    const entry = findMount(await mounts.table(), target);
+    if (entry === undefined) throw new Error('bindfs did not mount');
+    expect(await mounts.isUsable(entry)).to.equal(true);
+    await mounts.probe(join(target, 'deep', 'file'));
+    await code(exec('mount', ['-t', 'fusectl', 'fusectl', '/sys/fs/fuse/connections']));
+    await writeFile(`/sys/fs/fuse/connections/${String(entry.device.minor)}/abort`, '1');
+    expect(await mounts.isUsable(entry)).to.equal(false);
+    const error = await rejection(mounts.probe(join(target, 'deep', 'file')));
+    expect(error.reason).to.equal('DRIVER_UNAVAILABLE');
+  });
+
+  it('gives up on a mount that does not answer', async () => {
+    const target = await tmpfs('a');
+    const real = systemToolRunner(systemClock);
+    const hangs = systemMounts(systemClock, (call) => real({ ...call, file: 'sleep', args: ['600'], timeoutMs: 20 }));
+    const entry = findMount(await mounts.table(), target);
+    if (entry === undefined) throw new Error('not mounted');
+    expect((await rejection(hangs.isUsable({ ...entry, fsType: 'fuse.sshfs' }))).reason).to.equal('DRIVER_UNAVAILABLE');
+    await hangs.probe(target);
+  });
+
   it('does not shut down the file system that a bind mount shows a part of', async () => {
     const big = await folder.mountImage('big', { type: 'ext4' });
     await mkdir(join(big, 'part'));

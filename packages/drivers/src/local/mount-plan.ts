@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { AppError } from '@volplane/base';
 import type { MountMode, StringMap } from '@volplane/domain';
+import { invalidOption } from '../invalid-option.js';
 import { parseSizeBytes } from '../size-option.js';
 
 /** What mount(8) is to be told for a volume with the options type, o and device; addresses are not resolved yet. */
@@ -29,14 +29,14 @@ export const LOCAL_OPTIONS: StringMap = {
 /** @throws AppError INVALID_OPTION naming the option; values are never repeated, they may hold secrets */
 export function checkLocalOptions(options: StringMap): void {
   for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(LOCAL_OPTIONS, name)) throw invalid(name, 'is not an option of the local driver: it takes type, o and device');
+    if (!Object.hasOwn(LOCAL_OPTIONS, name)) throw invalidOption(name, 'is not an option of the local driver: it takes type, o and device');
   }
   const has = (name: string): boolean => Object.hasOwn(options, name);
-  if (has('device') && !has('type')) throw invalid('device', 'needs the option type');
-  if (has('type') && !has('device')) throw invalid('type', 'needs the option device');
-  if (has('o') && !has('device')) throw invalid('o', 'needs the options type and device');
+  if (has('device') && !has('type')) throw invalidOption('device', 'needs the option type');
+  if (has('type') && !has('device')) throw invalidOption('type', 'needs the option device');
+  if (has('o') && !has('device')) throw invalidOption('o', 'needs the options type and device');
   for (const [name, value] of Object.entries(options)) {
-    if (/\p{Cc}/u.test(value)) throw invalid(name, 'holds a control character');
+    if (/\p{Cc}/u.test(value)) throw invalidOption(name, 'holds a control character');
   }
   checkSize(options['size']);
   const plan = planLocalMount(options);
@@ -91,15 +91,15 @@ export function maskedDevice(device: string): string {
 function checkSize(size: string | undefined): void {
   if (size === undefined) return;
   const sizeBytes = parseSizeBytes(size);
-  if (sizeBytes === undefined) throw invalid('size', 'is not a size such as 10g');
+  if (sizeBytes === undefined) throw invalidOption('size', 'is not a size such as 10g');
   if (sizeBytes > 0)
-    throw invalid('size', 'is not supported by the local driver, because a folder has no hard limit: use the image driver');
+    throw invalidOption('size', 'is not supported by the local driver, because a folder has no hard limit: use the image driver');
 }
 
 function checkCifs(plan: LocalMountPlan): void {
   const host = /^(?:[a-z]+:)?\/\/(?:[^/@]*@)?([^/]*)/i.exec(plan.source)?.[1];
-  if (host === undefined || host === '') throw invalid('device', 'is not a share such as //server/share');
-  if (/:\d*$/.test(host) && !isIPv6(host)) throw invalid('device', 'has a port in it: put port=… into the option o');
+  if (host === undefined || host === '') throw invalidOption('device', 'is not a share such as //server/share');
+  if (/:\d*$/.test(host) && !isIPv6(host)) throw invalidOption('device', 'has a port in it: put port=… into the option o');
 }
 
 /** The first `addr=`, for nfs and cifs; else the server of a cifs share. An address needs no resolving. */
@@ -140,10 +140,6 @@ function unescapeUrl(device: string): string {
     // A lone % is part of the name.
     return device;
   }
-}
-
-function invalid(option: string, fault: string): AppError {
-  return new AppError('INVALID_OPTION', `option ${option} ${fault}`, { option });
 }
 
 function urlPassword(device: string): readonly string[] {

@@ -40,6 +40,8 @@ describe('local driver', () => {
       unmount: async () => undefined,
       detach: async () => undefined,
       abort: async () => undefined,
+      isUsable: async () => true,
+      probe: async () => undefined,
     };
     return new LocalDriver(realContext({ mounts, ...parts }), { name: 'local', root: folder.path });
   };

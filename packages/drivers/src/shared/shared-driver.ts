@@ -1,0 +1,200 @@
+import { chmod, lstat, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError, hasReason } from '@volplane/base';
+import { parseDriverName, type AccessMode, type DriverInfo, type StringMap } from '@volplane/domain';
+import { abortRefusal, findMount, findMountOf, findMountsBelow, isReadOnly, type MountEntry } from '@volplane/host';
+import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
+import type { DriverContext } from '../driver-context.js';
+import { DATA_FOLDER } from '../folder-trash.js';
+import { withFsFaults } from '../fs-fault.js';
+import { invalidOption } from '../invalid-option.js';
+import { plainFolderMount } from '../plain-folder-mount.js';
+import { VolumeFolders } from '../volume-folders.js';
+import { checkRoot, type RootGuardConfig } from './root-guard.js';
+
+export interface SharedDriverConfig extends RootGuardConfig {
+  readonly name: string;
+  /** The default one first. */
+  readonly accessModes: readonly AccessMode[];
+  /** How long removed data stays in `<root>/.trash`. */
+  readonly trashKeepMs: number;
+  /** Volumes may ask that an operator's own mount stands at their data folder; such a mount can be aborted. */
+  readonly ownMounts: boolean;
+}
+
+/**
+ * Folders on a file system that every node sees at the same path: `<root>/<name>/_data` is the volume.
+ *
+ * Nothing is mounted, except a read-only bind for `ro`. One volume of a bigger file system cannot be cut off from a node
+ * without the others, so takeover is by hand, unless the volume has a mount of its own (`ownMount`).
+ */
+export class SharedDriver implements VolumeDriver {
+  readonly info: DriverInfo;
+  readonly abort?: (volume: DriverVolume) => Promise<void>;
+  readonly canAbort?: (volume: DriverVolume) => Promise<boolean>;
+  readonly #context: DriverContext;
+  readonly #config: SharedDriverConfig;
+  readonly #folders: VolumeFolders;
+
+  constructor(context: DriverContext, config: SharedDriverConfig) {
+    this.#context = context;
+    this.#config = config;
+    this.#folders = new VolumeFolders(context, { root: config.root, trashKeepMs: config.trashKeepMs });
+    this.info = {
+      name: parseDriverName(config.name),
+      capabilities: capabilitiesOf(config),
+      options: config.ownMounts ? OWN_MOUNT_HELP : {},
+    };
+    if (!config.ownMounts) return;
+    this.abort = (volume) => this.#abort(volume);
+    this.canAbort = async (volume) => (await this.#abortFault(volume)) === undefined;
+  }
+
+  async validate(options: StringMap): Promise<void> {
+    for (const [name, value] of Object.entries(options)) {
+      if (!this.#config.ownMounts || name !== OWN_MOUNT) throw invalidOption(name, `is not an option of driver ${this.info.name}`);
+      if (value !== 'true' && value !== 'false') throw invalidOption(name, 'is true or false');
+    }
+  }
+
+  async create(volume: DriverVolume): Promise<void> {
+    await this.validate(volume.options);
+    await checkRoot(this.#context, this.#config);
+    await this.#folders.create(volume, async (staged) => {
+      await mkdir(join(staged, DATA_FOLDER));
+      await chmod(join(staged, DATA_FOLDER), 0o755);
+    });
+  }
+
+  async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {
+    const folder = this.#folders.folder(volume.name);
+    await checkRoot(this.#context, this.#config);
+    const [mounted] = findMountsBelow(await this.#context.mounts.table(), folder);
+    if (mounted !== undefined && (await this.#folders.look(volume)).kind === 'own') {
+      throw new AppError('DRIVER_FAILED', `volume ${volume.name} is not removed, because ${mounted.target} is still mounted`, {
+        volume: volume.name,
+      });
+    }
+    await this.#folders.remove(volume, signal);
+  }
+
+  async mount(volume: DriverVolume, request: MountRequest, signal: AbortSignal): Promise<string> {
+    await checkRoot(this.#context, this.#config);
+    const { options } = await this.#folders.need(volume, 'MOUNT_FAILED');
+    const target = this.#target(volume);
+    const found = await withFsFaults(`mount of volume ${volume.name}`, () => lstat(target));
+    if (!found.isDirectory()) throw this.#folders.foreign(volume, `${DATA_FOLDER} is not a folder`);
+    if (options[OWN_MOUNT] === 'true') await this.#checkOwnMount(volume, request);
+    else await plainFolderMount(this.#context, target, request.mode, signal);
+    return target;
+  }
+
+  /** Takes away the read-only bind; a mount that an operator made stays. Works while the storage is away. */
+  async unmount(volume: DriverVolume, signal: AbortSignal): Promise<void> {
+    const { entry, own } = await this.#entry(volume);
+    if (entry === undefined || own || (await this.#isOfAnother(volume))) return;
+    await this.#context.mounts.unmount(entry.target, signal);
+  }
+
+  async inspect(volume: DriverVolume): Promise<DriverInspection> {
+    await checkRoot(this.#context, this.#config);
+    const place = await this.#folders.look(volume);
+    if (place.kind === 'absent') return { existence: 'absent', status: {} };
+    if (place.kind === 'foreign') return { existence: 'foreign', status: { fault: place.fault } };
+    const { entry, own } = await this.#entry(volume);
+    const needsOwn = place.marker.options[OWN_MOUNT] === 'true';
+    const usable = entry === undefined || !own || (await this.#context.mounts.isUsable(entry));
+    return {
+      existence: 'present',
+      createdAt: place.marker.createdAt,
+      ...(needsOwn && !own ? {} : { mounted: { path: this.#target(volume), usable } }),
+      status: {
+        root: this.#config.root,
+        ...(entry === undefined ? {} : { mounted: `${entry.fsType} ${isReadOnly(entry) ? 'ro' : 'rw'}` }),
+      },
+    };
+  }
+
+  async list(limit: number): Promise<readonly FoundVolume[]> {
+    await checkRoot(this.#context, this.#config);
+    return await this.#folders.list(limit);
+  }
+
+  /** Deletes what was removed more than `olderThanMs` ago, some 60 volumes a call. Failures are logged and stay for the next call. */
+  async purge(olderThanMs: number, signal: AbortSignal): Promise<void> {
+    await checkRoot(this.#context, this.#config);
+    await this.#folders.trash.purge(olderThanMs, signal);
+  }
+
+  async #abort(volume: DriverVolume): Promise<void> {
+    const { entry } = await this.#entry(volume);
+    if (entry === undefined) return;
+    const fault = await this.#abortFault(volume);
+    if (fault !== undefined)
+      throw new AppError('CAPABILITY_MISSING', `volume ${volume.name} cannot be aborted: ${fault}`, { volume: volume.name });
+    await this.#context.mounts.abort(entry.target);
+  }
+
+  async #abortFault(volume: DriverVolume): Promise<string | undefined> {
+    if (volume.options[OWN_MOUNT] !== 'true') return `it was made without the option ${OWN_MOUNT}`;
+    const { entry, own } = await this.#entry(volume);
+    if (entry === undefined || !own) return 'no file system of its own is mounted at its folder on this node';
+    return abortRefusal(await this.#context.mounts.table(), entry);
+  }
+
+  /** Without it the user would write into the empty folder below the mount. */
+  async #checkOwnMount(volume: DriverVolume, request: MountRequest): Promise<void> {
+    const { entry, own } = await this.#entry(volume);
+    const target = this.#target(volume);
+    if (entry === undefined || !own)
+      throw new AppError('MOUNT_FAILED', `nothing is mounted at ${target} on this node, which volume ${volume.name} asks for`);
+    if (request.mode === 'ro' && !isReadOnly(entry)) {
+      throw new AppError('MOUNT_FAILED', `${target} is mounted writable by an operator, and volume ${volume.name} was asked for read-only`);
+    }
+  }
+
+  /** True only when the storage says so. */
+  async #isOfAnother(volume: DriverVolume): Promise<boolean> {
+    try {
+      await checkRoot(this.#context, this.#config);
+      return (await this.#folders.look(volume)).kind !== 'own';
+    } catch (error) {
+      if (hasReason(error, 'DRIVER_UNAVAILABLE')) return false;
+      throw error;
+    }
+  }
+
+  /** What is mounted at the data folder; `own`: another file system than the one around it, so not our read-only bind. */
+  async #entry(volume: DriverVolume): Promise<{ readonly entry: MountEntry | undefined; readonly own: boolean }> {
+    const table = await this.#context.mounts.table();
+    const entry = findMount(table, this.#target(volume));
+    const around = findMountOf(table, this.#folders.folder(volume.name));
+    const same = entry?.device.major === around?.device.major && entry?.device.minor === around?.device.minor;
+    return { entry, own: entry !== undefined && !same };
+  }
+
+  #target(volume: DriverVolume): string {
+    return join(this.#folders.folder(volume.name), DATA_FOLDER);
+  }
+}
+
+const OWN_MOUNT = 'ownMount';
+const OWN_MOUNT_HELP: StringMap = {
+  ownMount:
+    'true: an operator mounts a file system of its own at <root>/<name>/_data on each node; the volume is refused where it is not mounted.',
+};
+
+function capabilitiesOf(config: SharedDriverConfig): DriverInfo['capabilities'] {
+  return {
+    scope: 'global',
+    accessModes: config.accessModes,
+    takeover: config.ownMounts ? ['manual', 'lease'] : ['manual'],
+    abort: config.ownMounts,
+    fence: false,
+    size: false,
+    expand: false,
+    snapshot: false,
+    clone: false,
+    block: false,
+  };
+}
