@@ -2,9 +2,10 @@ export { BUS_LIMITS, BUS_SUBJECT, type Bus, type BusHandler, type BusRequestOpti
 export type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from './driver.js';
 export type { ArmedMount, Guardian } from './guardian.js';
 export type { Journal } from './journal.js';
-export { checkBatch, checkRangeQuery } from './kv-rules.js';
+export { checkBatch, checkRangeQuery, checkWatchQuery } from './kv-rules.js';
 export {
   KV_LIMITS,
+  KV_RESERVED_SUFFIX,
   KvCompacted,
   type KvCompare,
   type KvEntry,

@@ -1,5 +1,5 @@
 import { AppError, assert } from '@volplane/base';
-import { KV_LIMITS, type KvRangeQuery, type KvTransaction } from './kv-store.js';
+import { KV_LIMITS, KV_RESERVED_SUFFIX, type KvRangeQuery, type KvTransaction } from './kv-store.js';
 
 /**
  * The rules of {@link KvStore.transact}, checked by every store before it does anything.
@@ -41,7 +41,8 @@ export function checkBatch(batch: readonly KvTransaction[]): void {
 
 /** The rules of {@link KvStore.range}. @throws Error, a fault of the caller */
 export function checkRangeQuery(query: KvRangeQuery): void {
-  const { limit, atRevision } = query;
+  const { prefix, limit, atRevision } = query;
+  checkPrefix(prefix);
   assert(Number.isInteger(limit) && limit >= 1 && limit <= KV_LIMITS.pageKeys, `a page has 1 to ${String(KV_LIMITS.pageKeys)} keys`);
   assert(
     atRevision === undefined || (Number.isSafeInteger(atRevision) && atRevision >= 1),
@@ -49,13 +50,26 @@ export function checkRangeQuery(query: KvRangeQuery): void {
   );
 }
 
+/** The rules of {@link KvStore.watch}. @throws Error, a fault of the caller */
+export function checkWatchQuery({ prefix, fromRevision }: { readonly prefix: string; readonly fromRevision: number }): void {
+  checkPrefix(prefix);
+  assert(Number.isSafeInteger(fromRevision) && fromRevision >= 1, 'a watch begins at a whole revision above 0');
+}
+
 /** Printable ASCII, so that the order of strings here is the order of bytes in the store. */
 const KEY = /^[ -~]+$/;
+
+const PREFIX = /^[ -~]*$/;
 
 const LEASE = /^[1-9][0-9]{0,18}$/;
 
 function checkKey(key: string): void {
   assert(KEY.test(key), `a key is printable ASCII and not empty (${JSON.stringify(key)})`);
+  assert(!key.endsWith(KV_RESERVED_SUFFIX), `no key ends in ${KV_RESERVED_SUFFIX} (${key})`);
+}
+
+function checkPrefix(prefix: string): void {
+  assert(PREFIX.test(prefix), `a prefix is printable ASCII (${JSON.stringify(prefix)})`);
 }
 
 function checkLease(lease: string): void {

@@ -3,7 +3,8 @@
  *
  * The contract is etcd's (strict serializability of transactions, revisions that only grow) in as few words as
  * possible, so that a simulated store can keep the same contract; `kvStoreContract` in testkit is its proof.
- * Keys are ASCII without control characters; values are UTF-8 text of at most {@link KV_LIMITS}.valueBytes.
+ * Keys are ASCII without control characters and do not end in {@link KV_RESERVED_SUFFIX}; values are UTF-8 text of at most
+ * {@link KV_LIMITS}.valueBytes.
  */
 export interface KvStore {
   /**
@@ -76,6 +77,12 @@ export const KV_LIMITS = {
   pageKeys: 1_000,
 } as const;
 
+/**
+ * A store may keep marks of its own under keys with this ending, inside of any prefix; no read and no watch shows them.
+ * They do make revisions.
+ */
+export const KV_RESERVED_SUFFIX = '~progress';
+
 /** What must hold for the writes to be made. */
 export type KvCompare =
   /** The key was last changed at `modRevision`; 0 = the key is absent. */
@@ -142,7 +149,7 @@ export interface KvObserver {
   onEvents(events: readonly KvEvent[], revision: number): void;
   /** Everything up to `revision` has been delivered. May come at any time, also with nothing new. */
   onProgress(revision: number): void;
-  /** The watch is over (compacted, connection lost for good, server's word). Called once. */
+  /** The watch is over: {@link KvCompacted}, connection lost for good, server's word. Called once, never from within `watch`. */
   onEnd(error: Error): void;
 }
 

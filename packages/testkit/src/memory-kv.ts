@@ -1,7 +1,8 @@
-import { abortReason, AppError, assert } from '@volplane/base';
+import { abortReason, AppError } from '@volplane/base';
 import {
   checkBatch,
   checkRangeQuery,
+  checkWatchQuery,
   type KvEntry,
   type KvObserver,
   type KvOutcome,
@@ -85,7 +86,7 @@ export class MemoryKv implements KvStore {
   }
 
   watch(query: { readonly prefix: string; readonly fromRevision: number }, observer: KvObserver): KvWatch {
-    assert(query.fromRevision >= 1, 'a watch begins at revision 1 or later');
+    checkWatchQuery(query);
     const watch: MemoryKvWatch = new MemoryKvWatch({
       ...query,
       id: this.#server.nextWatchId(),

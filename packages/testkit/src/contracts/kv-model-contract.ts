@@ -146,7 +146,13 @@ class NaiveStore {
       return;
     }
     const { value, lease } = write;
-    const entry = { key, value, ...(lease === undefined ? {} : { lease }), modRevision: revision, createRevision: this.#entries.get(key)?.createRevision ?? revision };
+    const entry = {
+      key,
+      value,
+      ...(lease === undefined ? {} : { lease }),
+      modRevision: revision,
+      createRevision: this.#entries.get(key)?.createRevision ?? revision,
+    };
     this.#entries.set(key, entry);
     this.events.push(eventText({ type: 'put', entry }));
   }

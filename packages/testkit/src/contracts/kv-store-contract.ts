@@ -3,7 +3,7 @@ import { kvModelTests } from './kv-model-contract.js';
 import { kvRangeTests } from './kv-range-contract.js';
 import { kvTransactionTests } from './kv-transaction-contract.js';
 import type { KvStoreWorld, KvTrial } from './kv-trial.js';
-import { kvWatchTests } from './kv-watch-contract.js';
+import { kvProgressTests, kvWatchTests } from './kv-watch-contract.js';
 
 /**
  * What every {@link KvStore} does, as a mocha suite; run for the memory store and for etcd.
@@ -45,6 +45,9 @@ export function kvStoreContract(name: string, start: () => Promise<KvStoreWorld>
     });
     describe('random histories', () => {
       kvModelTests(trial, options.modelRuns);
+    });
+    describe('progress', () => {
+      kvProgressTests(trial);
     });
   });
 }

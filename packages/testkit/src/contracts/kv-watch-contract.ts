@@ -16,6 +16,89 @@ export function kvWatchTests(trial: () => KvTrial): void {
   });
 }
 
+/** These come last: a store may make revisions of its own for progress, which would disturb tests that count them. */
+export function kvProgressTests(trial: () => KvTrial): void {
+  it('reports progress on request, also when nothing under its prefix changed', async () => {
+    const { kv, prefix } = trial();
+    const record = recordWatch(kv, { prefix, fromRevision: (await kv.currentRevision()) + 1 });
+    const { revision } = await write(kv, put(`${prefix.slice(0, -1)}-elsewhere`, 'x'));
+    await waitFor(
+      () => {
+        record.watch.requestProgress();
+        return record.revision >= revision;
+      },
+      { what: `progress reached ${String(revision)}` },
+    );
+    expect(record.events).to.deep.equal([]);
+    close(record);
+  });
+
+  it('never reports progress before the events up to it', async () => {
+    const { kv, prefix } = trial();
+    const reports: { readonly revision: number; readonly seen: number }[] = [];
+    const record = recordWatch(kv, { prefix, fromRevision: (await kv.currentRevision()) + 1 }, (revision) => {
+      reports.push({ revision, seen: record.events.length });
+    });
+    let writing = true;
+    const asking = async (): Promise<void> => {
+      while (writing) {
+        record.watch.requestProgress();
+        await kv.currentRevision();
+      }
+    };
+    const writingAll = async (): Promise<void> => {
+      try {
+        await Promise.all(Array.from({ length: 3 }, (_, writer) => writeMany(trial(), writer, 60)));
+      } finally {
+        writing = false;
+      }
+    };
+    await Promise.all([asking(), writingAll()]);
+    await waitFor(
+      () => {
+        record.watch.requestProgress();
+        return reports.length > 0 && record.events.length >= 180;
+      },
+      { what: 'every event and a progress report came' },
+    );
+    for (const { revision, seen } of reports) {
+      expect(record.events.slice(seen).every((event) => revisionOf(event) > revision)).to.equal(
+        true,
+        `progress ${String(revision)} came early`,
+      );
+    }
+    close(record);
+  });
+
+  it('can be closed from within a callback', async () => {
+    const { kv, prefix } = trial();
+    const { revision } = await write(kv, put(`${prefix}a`, '1'));
+    let calls = 0;
+    const watch = kv.watch(
+      { prefix, fromRevision: revision },
+      {
+        onEvents() {
+          calls += 1;
+          watch.close();
+        },
+        onProgress() {
+          calls += 100;
+        },
+        onEnd() {
+          calls += 10_000;
+        },
+      },
+    );
+    watch.requestProgress();
+    await waitFor(() => calls > 0, { what: 'the watch delivered' });
+    const other = recordWatch(kv, { prefix, fromRevision: revision });
+    const { revision: second } = await write(kv, put(`${prefix}a`, '2'));
+    await reaches(other, second);
+    expect(calls).to.equal(1);
+    close(other);
+  });
+}
+
 function deliveryTests(trial: () => KvTrial): void {
   it('delivers what was written before it was opened, and what is written after', async () => {
     const { kv, prefix } = trial();
@@ -82,21 +165,6 @@ function deliveryTests(trial: () => KvTrial): void {
     close(record);
   });
 
-  it('reports progress on request, also when nothing under its prefix changed', async () => {
-    const { kv, prefix } = trial();
-    const record = recordWatch(kv, { prefix, fromRevision: (await kv.currentRevision()) + 1 });
-    const { revision } = await write(kv, put(`${prefix.slice(0, -1)}-elsewhere`, 'x'));
-    await waitFor(
-      () => {
-        record.watch.requestProgress();
-        return record.revision >= revision;
-      },
-      { what: `progress reached ${String(revision)}` },
-    );
-    expect(record.events).to.deep.equal([]);
-    close(record);
-  });
-
   it('goes on through a compaction behind it', async () => {
     const { kv, prefix, compact } = trial();
     const { revision } = await write(kv, put(`${prefix}a`, '1'));
@@ -135,43 +203,6 @@ function concurrencyTests(trial: () => KvTrial): void {
     for (const record of records.filter((_, index) => index % 2 === 1 || index === 0))
       expect(record.events.length).to.equal(expected.length);
   });
-
-  it('never reports progress before the events up to it', async () => {
-    const { kv, prefix } = trial();
-    const reports: { readonly revision: number; readonly seen: number }[] = [];
-    const record = recordWatch(kv, { prefix, fromRevision: (await kv.currentRevision()) + 1 }, (revision) => {
-      reports.push({ revision, seen: record.events.length });
-    });
-    let writing = true;
-    const asking = async (): Promise<void> => {
-      while (writing) {
-        record.watch.requestProgress();
-        await kv.currentRevision();
-      }
-    };
-    const writingAll = async (): Promise<void> => {
-      try {
-        await Promise.all(Array.from({ length: 3 }, (_, writer) => writeMany(trial(), writer, 60)));
-      } finally {
-        writing = false;
-      }
-    };
-    await Promise.all([asking(), writingAll()]);
-    await waitFor(
-      () => {
-        record.watch.requestProgress();
-        return reports.length > 0 && record.events.length >= 180;
-      },
-      { what: 'every event and a progress report came' },
-    );
-    for (const { revision, seen } of reports) {
-      expect(record.events.slice(seen).every((event) => revisionOf(event) > revision)).to.equal(
-        true,
-        `progress ${String(revision)} came early`,
-      );
-    }
-    close(record);
-  });
 }
 
 function endTests(trial: () => KvTrial): void {
@@ -206,34 +237,6 @@ function endTests(trial: () => KvTrial): void {
     expect(closed.events.length).to.equal(1);
     expect(closed.ended).to.equal(undefined);
     close(open);
-  });
-
-  it('can be closed from within a callback', async () => {
-    const { kv, prefix } = trial();
-    const { revision } = await write(kv, put(`${prefix}a`, '1'));
-    let calls = 0;
-    const watch = kv.watch(
-      { prefix, fromRevision: revision },
-      {
-        onEvents() {
-          calls += 1;
-          watch.close();
-        },
-        onProgress() {
-          calls += 100;
-        },
-        onEnd() {
-          calls += 10_000;
-        },
-      },
-    );
-    watch.requestProgress();
-    await waitFor(() => calls > 0, { what: 'the watch delivered' });
-    const other = recordWatch(kv, { prefix, fromRevision: revision });
-    const { revision: second } = await write(kv, put(`${prefix}a`, '2'));
-    await reaches(other, second);
-    expect(calls).to.equal(1);
-    close(other);
   });
 }
 
