@@ -87,10 +87,11 @@ export function failWith(error) {
 
 /**
  * @param {unknown} error
- * @returns {string} the message, and that of the cause where fetch hides it
+ * @returns {string} the message, and that of the cause, where fetch hides what happened
  */
 export function messageOf(error) {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof SetupError) return error.message;
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
 }
 

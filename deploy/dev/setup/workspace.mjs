@@ -1,5 +1,4 @@
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The root of the checkout. */
@@ -9,11 +8,11 @@ export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 export const CACHE_FOLDER = join(ROOT, '.cache');
 
 /**
- * The file behind a dependency's command, to be run with this very Node.
+ * The file behind a tool's command, to be run with this very Node.
  *
- * @param {string} name the npm package
+ * @param {string} name the npm package, one that the root's package.json names
  * @param {string} path inside of the package
  */
 export function dependencyFile(name, path) {
-  return join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), path);
+  return join(ROOT, 'node_modules', name, path);
 }

@@ -1,7 +1,7 @@
 const { writeFileSync } = require('node:fs');
 const { reporters, Runner } = require('mocha');
 
-/** The spec reporter, which also leaves the totals in the file that VOLPLANE_TEST_TOTALS names, for deploy/dev/test.mjs. */
+/** The spec reporter, which also leaves the totals in the file that VOLPLANE_TEST_TOTALS names, for suites.mjs. */
 class TotalsReporter extends reporters.Spec {
   constructor(runner, options) {
     super(runner, options);

@@ -1,0 +1,5 @@
+import { errorsPage } from './errors-page.js';
+import type { GeneratedPage } from './markdown.js';
+
+/** `npm run docs` writes each of these; test/tidy/docs.test.ts compares them with what is committed. */
+export const GENERATED_PAGES: readonly GeneratedPage[] = [{ path: 'docs/errors.md', render: errorsPage }];

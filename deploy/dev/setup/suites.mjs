@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, statSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { endLeftovers } from './leftovers.mjs';
+import { dependencyFile, ROOT } from './workspace.mjs';
+
+/**
+ * One run of mocha, watched from outside.
+ *
+ * @typedef {{ passed: number, failed: number, skipped: number }} Totals
+ *
+ * @typedef {object} SuiteRun
+ * @property {readonly string[]} args paths of suites, folders or packages; everything else goes to mocha as it stands
+ * @property {NodeJS.ProcessEnv} env
+ * @property {string} [cwd] default: the root of the checkout
+ * @property {number} [exitMsMax] default: {@link EXIT_MS_MAX}
+ */
+
+/** Every suite of the project. */
+const SUITES = ['packages/*/test/**/*.test.ts', 'services/*/test/**/*.test.ts', 'test/**/*.test.ts'];
+const REPORTER = fileURLToPath(new URL('totals-reporter.cjs', import.meta.url));
+/** Once the totals stand, or it was told to end, mocha ends within this, unless something is left open. */
+const EXIT_MS_MAX = 15_000;
+const POLL_MS = 200;
+
+/**
+ * Runs suites to their end and ends every process that they left behind.
+ *
+ * @param {SuiteRun} suiteRun
+ * @returns {Promise<Totals>} what mocha counted, and one more failure for each way in which the run as a whole went wrong
+ */
+export async function runSuites(suiteRun) {
+  const folder = await mkdtemp(join(tmpdir(), 'volplane-test-'));
+  const run = randomUUID();
+  const totalsFile = join(folder, 'totals.json');
+  try {
+    const env = { ...suiteRun.env, VOLPLANE_TEST_TOTALS: totalsFile, VOLPLANE_TEST_RUN: run };
+    const problems = await runMocha({ ...suiteRun, env }, totalsFile);
+    problems.push(...(await endLeftovers(`VOLPLANE_TEST_RUN=${run}`)));
+    const totals = await readTotals(totalsFile);
+    if (totals === undefined) problems.push('the run broke off: there are no totals');
+    for (const text of problems) console.error(`\n${text}`);
+    const { passed, failed, skipped } = totals ?? { passed: 0, failed: 0, skipped: 0 };
+    return { passed, failed: failed + problems.length, skipped };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Runs mocha in a process group of its own, so that a signal to this process ends all of it, once.
+ *
+ * @param {SuiteRun} suiteRun
+ * @param {string} totalsFile
+ * @returns {Promise<string[]>} what went wrong apart from failed tests
+ */
+async function runMocha({ args, env, cwd = ROOT, exitMsMax = EXIT_MS_MAX }, totalsFile) {
+  const command = [dependencyFile('mocha', 'bin/mocha.js'), ...mochaArgs(args, cwd)];
+  const child = spawn(process.execPath, command, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+  /** @type {string[]} */
+  const problems = [];
+  let endByMs = Infinity;
+  const signalGroup = (/** @type {NodeJS.Signals} */ signal) => {
+    if (child.pid !== undefined) process.kill(-child.pid, signal);
+  };
+  const onSignal = (/** @type {NodeJS.Signals} */ signal) => {
+    problems.push(`the run was ended by ${signal}`);
+    endByMs = Math.min(endByMs, performance.now() + exitMsMax);
+    signalGroup(signal);
+  };
+  const watch = setInterval(() => {
+    if (endByMs === Infinity && existsSync(totalsFile)) endByMs = performance.now() + exitMsMax;
+    if (performance.now() < endByMs) return;
+    problems.push(`the suites ended but their process did not within ${String(exitMsMax)} ms: a test left a server, socket or timer open`);
+    clearInterval(watch);
+    signalGroup('SIGKILL');
+  }, POLL_MS);
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  try {
+    await once(child, 'exit');
+  } finally {
+    clearInterval(watch);
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+  return problems;
+}
+
+/** @param {readonly string[]} args @param {string} cwd */
+function mochaArgs(args, cwd) {
+  const paths = args.filter((arg) => !arg.startsWith('-') && existsSync(join(cwd, arg)));
+  const others = args.filter((arg) => !paths.includes(arg));
+  const suites = paths.length === 0 ? SUITES : paths.map((path) => suitesBelow(path, cwd));
+  return ['--reporter', REPORTER, '--forbid-only', ...others, ...suites];
+}
+
+/** @param {string} path a test file, a folder of them, or a package @param {string} cwd */
+function suitesBelow(path, cwd) {
+  if (statSync(join(cwd, path)).isFile()) return path;
+  return join(path, existsSync(join(cwd, path, 'test')) ? 'test' : '', '**/*.test.ts');
+}
+
+/** @param {string} path @returns {Promise<Totals | undefined>} */
+async function readTotals(path) {
+  if (!existsSync(path)) return undefined;
+  /** @type {unknown} */
+  const totals = JSON.parse(await readFile(path, 'utf8'));
+  return /** @type {Totals} */ (totals);
+}
