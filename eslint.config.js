@@ -74,15 +74,20 @@ export default defineConfig(
       '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
       '@typescript-eslint/only-throw-error': ['error', { allowThrowingUnknown: true }],
       'no-restricted-syntax': ['error', ...WORLD, ...ENVIRONMENT],
+      // What a contract hands over and this implementation does not need is named so.
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'all' }],
       eqeqeq: 'error',
     },
   },
   { files: ['packages/*/src/**/*.ts', 'services/{manager,agent}/src/**/*.ts'], rules: { 'no-console': 'error' } },
-  // The one place where the real clock, timers and randomness are.
-  { files: ['packages/base/src/{clock,random}.ts'], rules: { 'no-restricted-syntax': ['error', ...ENVIRONMENT] } },
   {
     files: ['services/*/src/config.ts', 'packages/testkit/**/*.ts', '**/test/**/*.ts', 'deploy/**/*.ts'],
     rules: { 'no-restricted-syntax': ['error', ...WORLD] },
+  },
+  // The places where the real clock, timers and randomness are, and the clock of the simulation.
+  {
+    files: ['packages/base/src/{clock,random}.ts', 'packages/testkit/src/manual-clock.ts'],
+    rules: { 'no-restricted-syntax': ['error', ...ENVIRONMENT] },
   },
   {
     // chai's assertions are property reads.

@@ -108,6 +108,15 @@ function volumeMethods(calls: VolumesDefinition) {
       volumeResponseToWire,
       volumeResponseFromWire,
     ),
+    ...snapshotMethods(calls),
+    explainVolume: method(calls.ExplainVolume, ask.explainVolumeToWire, ask.explainVolumeFromWire, explanationToWire, explanationFromWire),
+    watchVolumes: method(calls.WatchVolumes, ask.watchToWire, ask.watchFromWire, answer.volumeEventToWire, answer.volumeEventFromWire),
+  };
+}
+
+function snapshotMethods(calls: VolumesDefinition) {
+  const { volumeResponseToWire, volumeResponseFromWire } = answer;
+  return {
     createSnapshot: method(
       calls.CreateSnapshot,
       ask.snapshotRequestToWire,
@@ -129,8 +138,6 @@ function volumeMethods(calls: VolumesDefinition) {
       answer.snapshotPageToWire,
       answer.snapshotPageFromWire,
     ),
-    explainVolume: method(calls.ExplainVolume, ask.explainVolumeToWire, ask.explainVolumeFromWire, explanationToWire, explanationFromWire),
-    watchVolumes: method(calls.WatchVolumes, ask.watchToWire, ask.watchFromWire, answer.volumeEventToWire, answer.volumeEventFromWire),
   };
 }
 
