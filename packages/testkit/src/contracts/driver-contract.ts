@@ -215,7 +215,8 @@ function mountTests(world: World): void {
 }
 
 function placeTests(world: World): void {
-  it('refuses a place that holds data of a stranger, and leaves it alone', async () => {
+  it('refuses a place that holds data of a stranger, and leaves it alone', async function () {
+    if (world().keyedByUid) this.skip();
     const driver = world().driver();
     const volume = contractVolume(world());
     await world().putForeign(volume);
@@ -235,9 +236,12 @@ function placeTests(world: World): void {
     await driver.create(owner, CALM);
     await world().files.write(await driver.mount(owner, { mode: 'rw' }, CALM), 'file', 'text');
     await driver.unmount(owner, CALM);
-    expect((await rejection(driver.create(late, CALM))).reason).to.equal('FOREIGN_DATA');
-    expect((await rejection(driver.mount(late, { mode: 'rw' }, CALM))).reason).to.equal('FOREIGN_DATA');
-    expect((await driver.inspect(late, CALM)).existence).to.equal('foreign');
+    if (world().keyedByUid) await driver.create(late, CALM);
+    else {
+      expect((await rejection(driver.create(late, CALM))).reason).to.equal('FOREIGN_DATA');
+      expect((await rejection(driver.mount(late, { mode: 'rw' }, CALM))).reason).to.equal('FOREIGN_DATA');
+      expect((await driver.inspect(late, CALM)).existence).to.equal('foreign');
+    }
     await driver.remove(late, CALM);
     expect(await readBack(world(), driver, 'file')).to.equal('text');
   });

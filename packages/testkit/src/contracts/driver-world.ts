@@ -21,6 +21,8 @@ export interface DriverWorld {
   readonly busyRefused: boolean;
   /** The volume's data goes with it. False for what was there before the volume. */
   readonly erasesData: boolean;
+  /** Volumes of one name and different uids live side by side, so no place can be taken by another. Absent: a name is one place. */
+  readonly keyedByUid?: true;
   readonly files: DriverWorldFiles;
   /** Puts something of a stranger where this volume would live. */
   putForeign(volume: DriverVolume): Promise<void>;
