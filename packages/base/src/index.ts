@@ -5,3 +5,19 @@ export { ComponentGroup, type Resource, type Service } from './lifecycle.js';
 export { silentLogger, type LogFields, type Logger } from './logger.js';
 export { backoffMs, jitter, seededRandom, systemRandom, type Random } from './random.js';
 export { isReason, REASONS, type Reason, type ReasonKind } from './reasons.js';
+export { EXIT, superviseProcess, type ProcessLike } from './process-main.js';
+export {
+  boolean,
+  integer,
+  list,
+  nonEmpty,
+  oneOf,
+  pairs,
+  readSettings,
+  settingRows,
+  text,
+  type ReadSettings,
+  type Setting,
+  type Settings,
+  type SettingTable,
+} from './settings.js';

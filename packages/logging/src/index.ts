@@ -1,1 +1,2 @@
-export {};
+export { createLogger, type LogFormat, type LoggerOptions, type LogLevel } from './create-logger.js';
+export { toPlain } from './plain-fields.js';

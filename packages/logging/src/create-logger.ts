@@ -1,0 +1,86 @@
+import type { LogFields, Logger } from '@volplane/base';
+import winston from 'winston';
+import { toPlain } from './plain-fields.js';
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
+export type LogFormat = 'json' | 'text';
+
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  /** `json`: one object a line, for machines. `text`: one line for people. */
+  readonly format: LogFormat;
+  /** Added to each line. */
+  readonly fields?: LogFields;
+  /** Default: standard error. */
+  readonly destination?: NodeJS.WritableStream;
+}
+
+/** A {@link Logger} on winston. A call below the level costs one comparison. */
+export function createLogger(options: LoggerOptions): Logger {
+  const stream = options.destination ?? process.stderr;
+  const logger = winston.createLogger({
+    level: options.level,
+    levels: LEVELS,
+    format: options.format === 'json' ? winston.format.combine(winston.format.timestamp(), winston.format.json()) : winston.format.combine(winston.format.timestamp(), winston.format.printf(textLine)),
+    transports: [new winston.transports.Stream({ stream })],
+    exitOnError: false,
+  });
+  return new WinstonLogger(logger, LEVELS[options.level], options.fields ?? {});
+}
+
+const LEVELS = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Record<LogLevel, number>;
+
+class WinstonLogger implements Logger {
+  readonly #logger: winston.Logger;
+  readonly #levelMax: number;
+  readonly #fields: LogFields;
+
+  constructor(logger: winston.Logger, levelMax: number, fields: LogFields) {
+    this.#logger = logger;
+    this.#levelMax = levelMax;
+    this.#fields = fields;
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.#write('error', message, fields);
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.#write('warn', message, fields);
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.#write('info', message, fields);
+  }
+
+  debug(message: string, fields?: LogFields): void {
+    this.#write('debug', message, fields);
+  }
+
+  child(fields: LogFields): Logger {
+    return new WinstonLogger(this.#logger, this.#levelMax, { ...this.#fields, ...fields });
+  }
+
+  #write(level: LogLevel, message: string, fields: LogFields | undefined): void {
+    if (LEVELS[level] > this.#levelMax) return;
+    // Under one key, so that a field named `message` or `level` cannot replace the line's own.
+    this.#logger.log({ level, message, ...reserved(toPlain({ ...this.#fields, ...fields })) });
+  }
+}
+
+/** winston keeps `level`, `message` and `timestamp` for itself. */
+function reserved(fields: Record<string, unknown>): Record<string, unknown> {
+  const { level, message, timestamp, ...rest } = fields;
+  return {
+    ...rest,
+    ...(level === undefined ? {} : { fieldLevel: level }),
+    ...(message === undefined ? {} : { fieldMessage: message }),
+    ...(timestamp === undefined ? {} : { fieldTimestamp: timestamp }),
+  };
+}
+
+function textLine(info: winston.Logform.TransformableInfo): string {
+  const { level, message, timestamp, ...fields } = info;
+  const rest = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)}`);
+  return [String(timestamp), level.toUpperCase().padEnd(5), String(message), ...rest].join(' ');
+}
