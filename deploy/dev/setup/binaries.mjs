@@ -30,8 +30,8 @@ export const BINARIES = [
   { name: 'nats-server', variable: 'VOLPLANE_BIN_NATS_SERVER', debianPackage: 'nats-server', release: RELEASES.natsServer },
 ];
 
-/** Debian puts servers into folders that are not on everybody's PATH. */
-const SERVER_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
+/** Debian puts servers and tools of administrators into folders that are not on everybody's PATH. */
+export const SERVER_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 /** `--version` answers at once; a program that does not is the wrong one. */
 const VERSION_TIMEOUT_MS = 30_000;
 

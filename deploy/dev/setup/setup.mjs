@@ -1,4 +1,4 @@
-import { ensureBinaries } from './binaries.mjs';
+import { ensureBinaries, SERVER_FOLDERS } from './binaries.mjs';
 import { checkNode, ensureBuild, ensureDependencies } from './dependencies.mjs';
 import { CACHE_FOLDER } from './workspace.mjs';
 
@@ -7,7 +7,8 @@ import { CACHE_FOLDER } from './workspace.mjs';
  *
  * Needs Node and npm; the first run needs a network or filled caches.
  *
- * @returns {Promise<NodeJS.ProcessEnv>} the environment for what comes next: it names the servers that were found
+ * @returns {Promise<NodeJS.ProcessEnv>} the environment for what comes next: it names the servers that were found, and
+ *   finds the tools of administrators that the suites for root use
  */
 export async function setUp() {
   const startedMs = performance.now();
@@ -19,7 +20,7 @@ export async function setUp() {
   await ensureBuild(say);
   const servers = await ensureBinaries({ env: process.env, cacheFolder: CACHE_FOLDER, say });
   for (const [variable, path] of Object.entries(servers)) say(`${variable}=${path}`);
-  return { ...process.env, ...servers };
+  return { ...process.env, ...servers, PATH: [process.env['PATH'] ?? '', ...SERVER_FOLDERS].join(':') };
 }
 
 /** @param {number} ms */
