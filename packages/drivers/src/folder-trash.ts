@@ -2,6 +2,7 @@ import { mkdir, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AppError } from '@volplane/base';
 import { findMountsBelow, syncDirectory } from '@volplane/host';
+import { DATA_FOLDER } from './data-folder.js';
 import type { DriverContext } from './driver-context.js';
 import { hasCode } from './fs-fault.js';
 import { MARKER_FILE } from './volume-marker.js';
@@ -98,8 +99,6 @@ async function destroyEmpty(path: string): Promise<boolean> {
   }
 }
 
-/** The folder that users get, in drivers that give a folder. */
-export const DATA_FOLDER = '_data';
 /** A remove does not wait for more than a few old entries. */
 const PURGE_MAX = 64;
 /** Millions of small files take minutes; the agent's own patience, the signal, usually ends earlier. */

@@ -7,3 +7,6 @@ export type { PluginVolume } from './plugin/plugin-answers.js';
 export { PluginClient, type PluginAddress, type PluginClientOptions } from './plugin/plugin-client.js';
 export { discoverPlugins, parsePluginUrl, type FoundPlugin, type PluginDiscovery, type PluginFolders } from './plugin/plugin-discovery.js';
 export { PluginDriver, type PluginDriverConfig } from './plugin/plugin-driver.js';
+export { mountConfigFault, type MountDriverConfig } from './mount/mount-config.js';
+export { MountDriver } from './mount/mount-driver.js';
+export { cifsPreset, nfsPreset } from './mount/mount-presets.js';

@@ -2,7 +2,7 @@ import { lstat, mkdir, opendir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@volplane/base';
 import { isVolumeName, parseVolumeName } from '@volplane/domain';
-import { syncDirectory, writeFileAtomic } from '@volplane/host';
+import { findMountsBelow, syncDirectory, writeFileAtomic } from '@volplane/host';
 import type { DriverVolume, FoundVolume } from '@volplane/ports';
 import type { DriverContext } from './driver-context.js';
 import { fsFault, hasCode, withFsFaults } from './fs-fault.js';
@@ -85,9 +85,7 @@ export class VolumeFolders {
    * Takes the folder out of its place and deletes it, or leaves it in the trash as long as configured. Resolves once the
    * volume is gone; a delete that fails is logged, and tried again with the next remove. Gone, or not this volume's: fine.
    *
-   * The caller makes sure that nothing is mounted in it.
-   *
-   * @throws AppError DRIVER_FAILED when it cannot be told whose the folder is; DRIVER_UNAVAILABLE
+   * @throws AppError DRIVER_FAILED when something is mounted in it, or when it cannot be told whose it is; DRIVER_UNAVAILABLE
    */
   async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {
     const place = await this.look(volume);
@@ -157,6 +155,11 @@ export class VolumeFolders {
   }
 
   async #take(volume: DriverVolume): Promise<string | undefined> {
+    const [mounted] = findMountsBelow(await this.#context.mounts.table(), this.folder(volume.name));
+    if (mounted !== undefined) {
+      const text = `volume ${volume.name} is not removed, because ${mounted.target} is still mounted`;
+      throw new AppError('DRIVER_FAILED', text, { volume: volume.name });
+    }
     try {
       return await this.trash.take(this.folder(volume.name), `${volume.name}-${volume.uid}`);
     } catch (error) {

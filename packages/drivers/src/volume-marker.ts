@@ -10,6 +10,8 @@ export interface VolumeMarker {
   readonly uid: VolumeUid;
   readonly options: StringMap;
   readonly createdAt: string;
+  /** The data was there before the volume and is not deleted with it. */
+  readonly adopted?: boolean;
 }
 
 export const MARKER_FILE = 'volume.json';
@@ -20,6 +22,7 @@ const SCHEMA = z.object({
   uid: z.string().refine(isVolumeUid),
   options: z.record(z.string(), z.string()),
   createdAt: z.string(),
+  adopted: z.boolean().exactOptional(),
 });
 
 /** @returns the fault instead of a marker when the text is not one */

@@ -47,7 +47,8 @@ export async function remountTarget(
   const flags = ['remount', ...(options.bind ? ['bind'] : []), options.mode].join(',');
   const outcome = await run({
     file: 'mount',
-    args: ['--no-canonicalize', '-o', flags, '--', target],
+    // Internal-only: the helper of a FUSE file system would start a second server.
+    args: ['--no-canonicalize', '--internal-only', '-o', flags, '--', target],
     timeoutMs: MOUNT_MS_MAX,
     purpose: `remount of ${target}`,
   });

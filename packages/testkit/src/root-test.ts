@@ -28,22 +28,29 @@ export async function hasTool(name: string): Promise<boolean> {
  */
 export interface TestFolder {
   readonly path: string;
-  /** Makes an image file with a file system of this type and mounts it at `<path>/<name>`. @returns where */
+  /** Makes an image file `<path>/<name>.img` with a file system of this type. @returns its path */
+  makeImage(name: string, options: { readonly type: 'ext4' | 'xfs'; readonly sizeMib?: number }): Promise<string>;
+  /** The same, and mounts it at `<path>/<name>`. @returns where */
   mountImage(name: string, options: { readonly type: 'ext4' | 'xfs'; readonly sizeMib?: number }): Promise<string>;
   remove(): Promise<void>;
 }
 
 export async function makeTestFolder(): Promise<TestFolder> {
   const path = await mkdtemp(join(tmpdir(), 'volplane-test-'));
+  const makeImage: TestFolder['makeImage'] = async (name, options) => {
+    const image = join(path, `${name}.img`);
+    // 300 MiB is the smallest that mkfs.xfs takes.
+    await exec('truncate', ['-s', `${String(options.sizeMib ?? (options.type === 'xfs' ? 300 : 32))}M`, image]);
+    await exec(`mkfs.${options.type}`, ['-q', image]);
+    return image;
+  };
   return {
     path,
+    makeImage,
     async mountImage(name, options) {
-      const image = join(path, `${name}.img`);
+      const image = await makeImage(name, options);
       const target = join(path, name);
       await mkdir(target);
-      // 300 MiB is the smallest that mkfs.xfs takes.
-      await exec('truncate', ['-s', `${String(options.sizeMib ?? (options.type === 'xfs' ? 300 : 32))}M`, image]);
-      await exec(`mkfs.${options.type}`, ['-q', image]);
       await exec('mount', ['-o', 'loop', image, target]);
       return target;
     },

@@ -1,11 +1,11 @@
-import { chmod, lstat, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@volplane/base';
 import { parseDriverName, type DriverInfo, type StringMap } from '@volplane/domain';
-import { findMount, findMountsBelow, isReadOnly, type MountEntry } from '@volplane/host';
+import { findMount, isReadOnly, type MountEntry } from '@volplane/host';
 import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
+import { checkDataFolder, DATA_FOLDER, makeDataFolder } from '../data-folder.js';
 import type { DriverContext } from '../driver-context.js';
-import { DATA_FOLDER } from '../folder-trash.js';
 import { withFsFaults } from '../fs-fault.js';
 import { plainFolderMount } from '../plain-folder-mount.js';
 import { VolumeFolders } from '../volume-folders.js';
@@ -41,27 +41,17 @@ export class LocalDriver implements VolumeDriver {
   async create(volume: DriverVolume): Promise<void> {
     checkLocalOptions(volume.options);
     await withFsFaults(`create of volume ${volume.name}`, () => mkdir(this.#folders.root, { recursive: true, mode: 0o701 }));
-    await this.#folders.create(volume, async (staged) => {
-      await mkdir(join(staged, DATA_FOLDER));
-      // Whatever the umask of the agent is.
-      await chmod(join(staged, DATA_FOLDER), 0o755);
-    });
+    await this.#folders.create(volume, makeDataFolder);
   }
 
   async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {
-    const mounted = findMountsBelow(await this.#context.mounts.table(), this.#folders.folder(volume.name));
-    const [first] = mounted;
-    if (first !== undefined && (await this.#folders.look(volume)).kind === 'own') {
-      throw new AppError('DRIVER_FAILED', `volume ${volume.name} is not removed, because ${first.target} is still mounted`, {
-        volume: volume.name,
-      });
-    }
     await this.#folders.remove(volume, signal);
   }
 
   async mount(volume: DriverVolume, request: MountRequest, signal: AbortSignal): Promise<string> {
     const { options } = await this.#folders.need(volume, 'MOUNT_FAILED');
-    const target = await this.#dataFolder(volume);
+    const target = this.#target(volume);
+    if (findMount(await this.#context.mounts.table(), target) === undefined) await checkDataFolder(this.#folders, volume);
     const plan = planLocalMount(options);
     if (plan === undefined) await plainFolderMount(this.#context, target, request.mode, signal);
     else await mountLocal(this.#context, { plan, target, mode: request.mode, volume: volume.name }, signal);
@@ -102,15 +92,6 @@ export class LocalDriver implements VolumeDriver {
 
   #target(volume: DriverVolume): string {
     return join(this.#folders.folder(volume.name), DATA_FOLDER);
-  }
-
-  /** A link in place of the data folder would lead the mount, and then the user, elsewhere. */
-  async #dataFolder(volume: DriverVolume): Promise<string> {
-    const target = this.#target(volume);
-    if (findMount(await this.#context.mounts.table(), target) !== undefined) return target;
-    const found = await withFsFaults(`mount of volume ${volume.name}`, () => lstat(target));
-    if (!found.isDirectory()) throw this.#folders.foreign(volume, `${DATA_FOLDER} is not a folder`);
-    return target;
   }
 }
 

@@ -1,11 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AppError, withTimeout } from '@volplane/base';
 import type { MountMode, StringMap } from '@volplane/domain';
 import { findMount, isReadOnly } from '@volplane/host';
 import type { DriverContext } from '../driver-context.js';
+import { resolveHost } from '../resolve-host.js';
 import { withAddress, type LocalMountPlan } from './mount-plan.js';
 
 /** Mounts by the plan, or makes an existing read-only mount writable when that is asked for and the options allow it. */
@@ -21,7 +20,10 @@ export async function mountLocal(
     if (mode === 'rw' && isReadOnly(entry)) await context.mounts.remount(target, { mode, bind: isBind(plan) });
     return;
   }
-  const resolved = plan.host === undefined ? plan : withAddress(plan, await resolveHost(context, plan.host, volume, signal));
+  const resolved =
+    plan.host === undefined
+      ? plan
+      : withAddress(plan, await resolveHost(context, { host: plan.host, purpose: `volume ${volume}` }, signal));
   const call = { type: resolved.type, source: resolved.source, target, mode, secrets: resolved.secrets };
   await withCredentialsFile(resolved.credentials, async (words) => {
     await context.mounts.mount({ ...call, options: [...resolved.options, ...words] }, signal);
@@ -29,25 +31,8 @@ export async function mountLocal(
   await context.onStep('mounted');
 }
 
-/** At each mount, because servers move. @throws AppError MOUNT_FAILED */
-export async function resolveHost(context: DriverContext, host: string, volume: string, signal: AbortSignal): Promise<string> {
-  if (isIP(host) !== 0) return host;
-  const failed = (cause?: unknown): AppError =>
-    new AppError('MOUNT_FAILED', `volume ${volume}: the address of its server ${host} cannot be resolved`, { volume, host }, cause);
-  let address: string;
-  try {
-    address = await withTimeout(context.clock, context.lookup(host), { timeoutMs: LOOKUP_MS_MAX, onTimeout: failed, signal });
-  } catch (error) {
-    throw error instanceof AppError ? error : failed(error);
-  }
-  return address;
-}
-
 /** A file that only root reads, for the time of the call: arguments can be read by everybody on the machine. */
-export async function withCredentialsFile(
-  credentials: StringMap | undefined,
-  call: (words: readonly string[]) => Promise<void>,
-): Promise<void> {
+async function withCredentialsFile(credentials: StringMap | undefined, call: (words: readonly string[]) => Promise<void>): Promise<void> {
   if (credentials === undefined) {
     await call([]);
     return;
@@ -66,6 +51,3 @@ export async function withCredentialsFile(
 function isBind(plan: LocalMountPlan): boolean {
   return plan.options.includes('bind') || plan.options.includes('rbind');
 }
-
-/** The resolver of libc gives up after 2 tries of 5 s by default. */
-const LOOKUP_MS_MAX = 10_000;

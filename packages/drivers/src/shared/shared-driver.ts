@@ -1,12 +1,10 @@
-import { chmod, lstat, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, hasReason } from '@volplane/base';
 import { parseDriverName, type AccessMode, type DriverInfo, type StringMap } from '@volplane/domain';
-import { abortRefusal, findMount, findMountOf, findMountsBelow, isReadOnly, type MountEntry } from '@volplane/host';
+import { abortRefusal, findMount, findMountOf, isReadOnly, type MountEntry } from '@volplane/host';
 import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
+import { checkDataFolder, DATA_FOLDER, makeDataFolder } from '../data-folder.js';
 import type { DriverContext } from '../driver-context.js';
-import { DATA_FOLDER } from '../folder-trash.js';
-import { withFsFaults } from '../fs-fault.js';
 import { invalidOption } from '../invalid-option.js';
 import { plainFolderMount } from '../plain-folder-mount.js';
 import { VolumeFolders } from '../volume-folders.js';
@@ -60,21 +58,11 @@ export class SharedDriver implements VolumeDriver {
   async create(volume: DriverVolume): Promise<void> {
     await this.validate(volume.options);
     await checkRoot(this.#context, this.#config);
-    await this.#folders.create(volume, async (staged) => {
-      await mkdir(join(staged, DATA_FOLDER));
-      await chmod(join(staged, DATA_FOLDER), 0o755);
-    });
+    await this.#folders.create(volume, makeDataFolder);
   }
 
   async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {
-    const folder = this.#folders.folder(volume.name);
     await checkRoot(this.#context, this.#config);
-    const [mounted] = findMountsBelow(await this.#context.mounts.table(), folder);
-    if (mounted !== undefined && (await this.#folders.look(volume)).kind === 'own') {
-      throw new AppError('DRIVER_FAILED', `volume ${volume.name} is not removed, because ${mounted.target} is still mounted`, {
-        volume: volume.name,
-      });
-    }
     await this.#folders.remove(volume, signal);
   }
 
@@ -82,8 +70,7 @@ export class SharedDriver implements VolumeDriver {
     await checkRoot(this.#context, this.#config);
     const { options } = await this.#folders.need(volume, 'MOUNT_FAILED');
     const target = this.#target(volume);
-    const found = await withFsFaults(`mount of volume ${volume.name}`, () => lstat(target));
-    if (!found.isDirectory()) throw this.#folders.foreign(volume, `${DATA_FOLDER} is not a folder`);
+    await checkDataFolder(this.#folders, volume);
     if (options[OWN_MOUNT] === 'true') await this.#checkOwnMount(volume, request);
     else await plainFolderMount(this.#context, target, request.mode, signal);
     return target;

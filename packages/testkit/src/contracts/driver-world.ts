@@ -19,6 +19,8 @@ export interface DriverWorld {
   readonly readOnlyEnforced: boolean;
   /** The kernel keeps count of users, so that unmount of a used volume is refused. */
   readonly busyRefused: boolean;
+  /** A volume that was aborted can be mounted anew while a process still has the old one open. Absent = true. */
+  readonly remountsWhileAborted?: boolean;
   /** The volume's data goes with it. False for what was there before the volume. */
   readonly erasesData: boolean;
   /** Volumes of one name and different uids live side by side, so no place can be taken by another. Absent: a name is one place. */
