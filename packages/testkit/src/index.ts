@@ -24,4 +24,5 @@ export { MemoryBusNetwork, type MemoryBusNetworkOptions } from './memory-bus-net
 export { MemoryKv, type MemoryKvCall, type MemoryKvHooks, type MemoryKvOptions } from './memory-kv.js';
 export type { TestServer } from './server-process.js';
 export { startEtcd, startNatsServer, type EtcdOptions, type EtcdServer, type NatsOptions, type NatsServer } from './servers.js';
+export { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 export { WAIT_TIMEOUT_MS, waitFor, type WaitForOptions } from './wait-for.js';

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { accessSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
@@ -15,7 +15,7 @@ export interface TestServer {
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Kills it if it runs, starts it again on the same ports and data, and waits until it answers. */
   restart(): Promise<void>;
-  /** Stops it from running (SIGSTOP): connections stay open and nothing answers. */
+  /** Stops it from running (SIGSTOP): connections stay open, and nothing answers from the return of this call on. */
   pause(): void;
   resume(): void;
   /** Ends it and removes its data. Safe to call again. */
@@ -96,6 +96,8 @@ export class ServerProcess implements TestServer {
 
   pause(): void {
     process.kill(this.pid, 'SIGSTOP');
+    // The signal reaches one thread after the other; until then the server may still answer.
+    for (let look = 0; look < STOP_LOOKS_MAX && !isStopped(this.pid); look += 1);
   }
 
   resume(): void {
@@ -128,6 +130,22 @@ export async function freePorts(count: number): Promise<readonly number[]> {
 const START_TIMEOUT_MS = 60_000;
 
 const LOG_TAIL_CHARACTERS = 2_000;
+
+/** Each look takes some 50 µs; a server stops within a few milliseconds. */
+const STOP_LOOKS_MAX = 20_000;
+
+/** True when no thread of the process runs, by the state letter T of each; where there is no /proc, taken for granted. */
+function isStopped(pid: number): boolean {
+  const tasks = `/proc/${String(pid)}/task`;
+  if (!existsSync(tasks)) return true;
+  return readdirSync(tasks).every(
+    (task) =>
+      readFileSync(join(tasks, task, 'stat'), 'utf8')
+        .split(') ')
+        .at(-1)
+        ?.startsWith('T') === true,
+  );
+}
 
 /** Servers end with the test process, also when a test forgot them. */
 const running = new Set<ChildProcess>();

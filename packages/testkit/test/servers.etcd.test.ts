@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { startEtcd, waitFor, type EtcdServer } from '../src/index.js';
+import { startEtcd, type EtcdServer } from '../src/index.js';
 import { existsSync, readFileSync } from 'node:fs';
 
 describe('startEtcd', () => {
@@ -31,7 +31,7 @@ describe('startEtcd', () => {
     const answer = put('paused', 'x').then(() => {
       answered = true;
     });
-    await waitFor(() => processState(etcd.pid) === 'T', { what: 'etcd is stopped' });
+    expect(processState(etcd.pid)).to.equal('T');
     expect(answered).to.equal(false);
     etcd.resume();
     await answer;

@@ -1,0 +1,98 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+/** A way to a server that a test can cut, so that one user loses the server and others do not. */
+export interface TcpProxy {
+  readonly port: number;
+  /** The number of connections that are open through it. */
+  readonly connections: number;
+  /** Breaks every connection and refuses further ones. */
+  cut(): Promise<void>;
+  /** Accepts connections again. */
+  mend(): Promise<void>;
+  /** Keeps connections open and lets no byte through, as a network that loses every packet. */
+  freeze(): void;
+  /** Lets the bytes through that waited, and all later ones. */
+  thaw(): void;
+  /** Ends it. Safe to call again. */
+  stop(): Promise<void>;
+}
+
+/** Listens on a free loopback port and passes everything on to `targetPort` of loopback. */
+export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
+  const pairs = new Set<readonly [Socket, Socket]>();
+  let frozen = false;
+  let server = await listen(0, pass);
+  const port = portOf(server);
+
+  function pass(client: Socket): void {
+    const upstream = connect(targetPort, '127.0.0.1');
+    const pair = [client, upstream] as const;
+    pairs.add(pair);
+    for (const [from, to] of [pair, [upstream, client] as const]) {
+      from.on('data', (chunk) => {
+        if (!to.write(chunk)) from.pause();
+      });
+      to.on('drain', () => {
+        if (!frozen) from.resume();
+      });
+      from.once('close', () => {
+        pairs.delete(pair);
+        to.destroy();
+      });
+      // The close that follows does what there is to do.
+      from.once('error', () => from.destroy());
+      if (frozen) from.pause();
+    }
+  }
+
+  const cut = async (): Promise<void> => {
+    const closed = close(server);
+    for (const socket of [...pairs].flat()) socket.destroy();
+    await closed;
+  };
+
+  return {
+    port,
+    get connections() {
+      return pairs.size;
+    },
+    cut,
+    async mend() {
+      server = await listen(port, pass);
+    },
+    freeze() {
+      frozen = true;
+      for (const socket of [...pairs].flat()) socket.pause();
+    },
+    thaw() {
+      frozen = false;
+      for (const socket of [...pairs].flat()) socket.resume();
+    },
+    stop: cut,
+  };
+}
+
+function listen(port: number, onConnection: (socket: Socket) => void): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer(onConnection);
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => {
+      resolve(server);
+    });
+  });
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the proxy listens on a port');
+  return address.port;
+}
+
+function close(server: Server): Promise<void> {
+  if (!server.listening) return Promise.resolve();
+  return new Promise((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+  });
+}
