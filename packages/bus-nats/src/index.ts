@@ -1,1 +1,2 @@
-export {};
+export type { NatsAuth, NatsTls } from './connection-options.js';
+export { NatsBus, type NatsBusOptions } from './nats-bus.js';

@@ -1,4 +1,4 @@
-import type { Clock } from '@volplane/base';
+import { sleep, systemClock, type Clock } from '@volplane/base';
 
 /** Time that stands still until a test moves it. Both clocks begin at `startMs` and move together. */
 export class ManualClock implements Clock {
@@ -60,5 +60,5 @@ export class ManualClock implements Clock {
 
 /** After every promise job that is ready now, and those that they make ready. */
 function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return sleep(systemClock, 0);
 }
