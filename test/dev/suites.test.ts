@@ -67,6 +67,13 @@ describe('a run of the suites', function () {
     expect(output).to.contain('there are no totals');
   });
 
+  it('fails when mocha does although no test did', async () => {
+    const name = suite('a.test.mjs', "it('a', () => {}); process.on('exit', () => process.kill(process.pid, 'SIGKILL'));");
+    const { totals, output } = await run([name]);
+    expect(output).to.contain('mocha ended with SIGKILL although no test failed');
+    expect(totals).to.deep.equal({ passed: 1, failed: 1, skipped: 0 });
+  });
+
   it('fails when a suite holds .only', async () => {
     const name = suite('a.test.mjs', "it.only('a', () => {}); it('b', () => {});");
     expect((await run([name])).totals)
