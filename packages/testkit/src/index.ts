@@ -26,3 +26,5 @@ export type { TestServer } from './server-process.js';
 export { startEtcd, startNatsServer, type EtcdOptions, type EtcdServer, type NatsOptions, type NatsServer } from './servers.js';
 export { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 export { WAIT_TIMEOUT_MS, waitFor, type WaitForOptions } from './wait-for.js';
+export { fakeApi } from './fake-api.js';
+export { FakeCluster, fakeDriver, refusal, type FakeNode, type NodeRecord, type VolumeRecord } from './fake-cluster.js';

@@ -1,0 +1,115 @@
+import { AppError, hasReason } from '@volplane/base';
+import type { SnapshotView, VolumeView } from '@volplane/domain';
+import type { CallContext, VolumesApi } from '@volplane/engine';
+import { parseMaxEntries, requireMap, requireName, requireText, toTimestamp } from '../field-codec.js';
+import { groupIdOf, internalName, parseSnapshotId, snapshotIdOf } from '../ids.js';
+import type { CreateSnapshotRequest, ListSnapshotsRequest, ListSnapshotsResponse, SnapshotIdRequest, WireSnapshot } from '../messages.js';
+import { CsiError } from '../status.js';
+import { findVolume, getVolume, refOf, requireVolumeId } from '../volume-lookup.js';
+import type { ControllerContext } from './context.js';
+import { collectPages } from './pages.js';
+import { findSnapshot } from './snapshot-lookup.js';
+
+/** CreateSnapshot: the name is the key in the whole cluster; the same name and source again returns the snapshot. */
+export async function createSnapshot(
+  controller: ControllerContext,
+  request: CreateSnapshotRequest,
+  context: CallContext,
+): Promise<{ readonly snapshot: WireSnapshot }> {
+  const csiName = requireName(request.name, 'name');
+  requireText(request.source_volume_id, 'source_volume_id');
+  if (Object.keys(requireMap(request.parameters, 'parameters')).some((key) => !key.startsWith('csi.storage.k8s.io/'))) {
+    throw new CsiError('INVALID_ARGUMENT', 'snapshots take no parameters');
+  }
+  const view = await getVolume(controller.api, request.source_volume_id, context);
+  const name = internalName(csiName);
+  await requireFreeName(controller.api, name, csiName, view, context);
+  return { snapshot: toWireSnapshot(await takeSnapshot(controller, view, name, context)) };
+}
+
+/** Cuts a snapshot of the volume, or finds it cut. @throws CsiError INVALID_ARGUMENT when the driver cannot */
+export async function takeSnapshot(controller: ControllerContext, view: VolumeView, name: string, context: CallContext): Promise<SnapshotView> {
+  const { info } = await controller.catalog.get(view.driver, context);
+  if (!info.capabilities.snapshot) throw new CsiError('INVALID_ARGUMENT', `driver ${view.driver} has no snapshots, so volume ${view.name} has none`);
+  const after = await controller.api.createSnapshot({ ...refOf(view), snapshot: name }, context);
+  const made = after.snapshots?.[name];
+  if (made === undefined) throw new AppError('UNKNOWN_OUTCOME', `snapshot ${name} of volume ${view.name} is not recorded yet; repeat the call`);
+  return { ...made, name, volume: view.name, volumeUid: view.uid, driver: view.driver, scope: view.scope, node: view.node };
+}
+
+/** DeleteSnapshot: unknown is fine. */
+export async function deleteSnapshot(controller: ControllerContext, request: SnapshotIdRequest, context: CallContext): Promise<object> {
+  requireText(request.snapshot_id, 'snapshot_id');
+  const found = await findSnapshot(controller.api, request.snapshot_id, context);
+  if (found === undefined) return {};
+  const groupId = groupIdOf(found.name);
+  if (groupId !== undefined) {
+    throw new CsiError('INVALID_ARGUMENT', `snapshot ${found.name} belongs to group snapshot ${groupId} and is deleted with it`);
+  }
+  await dropSnapshot(controller.api, found, context);
+  return {};
+}
+
+export async function dropSnapshot(api: VolumesApi, snapshot: SnapshotView, context: CallContext): Promise<void> {
+  try {
+    const node = snapshot.scope === 'local' ? { node: snapshot.node } : {};
+    await api.removeSnapshot({ name: snapshot.volume, ...node, snapshot: snapshot.name }, context);
+  } catch (error) {
+    if (!hasReason(error, 'VOLUME_NOT_FOUND')) throw error;
+  }
+}
+
+/** GetSnapshot. */
+export async function getSnapshot(controller: ControllerContext, request: SnapshotIdRequest, context: CallContext): Promise<{ readonly snapshot: WireSnapshot }> {
+  requireText(request.snapshot_id, 'snapshot_id');
+  const found = await findSnapshot(controller.api, request.snapshot_id, context);
+  if (found === undefined) throw new CsiError('NOT_FOUND', `no snapshot has the id ${JSON.stringify(request.snapshot_id)}`);
+  return { snapshot: toWireSnapshot(found) };
+}
+
+/** ListSnapshots: filters that match nothing give an empty list. */
+export async function listSnapshots(controller: ControllerContext, request: ListSnapshotsRequest, context: CallContext): Promise<ListSnapshotsResponse> {
+  const maxEntries = parseMaxEntries(request.max_entries);
+  const { api, log } = controller;
+  if (request.snapshot_id !== '') {
+    const found = await findSnapshot(api, request.snapshot_id, context);
+    const matches = found !== undefined && (request.source_volume_id === '' || toWireSnapshot(found).source_volume_id === request.source_volume_id);
+    return { entries: matches ? [{ snapshot: toWireSnapshot(found) }] : [], next_token: '' };
+  }
+  const source = request.source_volume_id === '' ? undefined : await findVolume(api, request.source_volume_id, context);
+  if (request.source_volume_id !== '' && source === undefined) return { entries: [], next_token: '' };
+  const filter = source === undefined ? {} : { filter: { volume: source.name, ...(source.scope === 'local' ? { node: source.node } : {}) } };
+  const found = await collectPages(request.starting_token, maxEntries, async (page) => {
+    const { snapshots, nextPageToken, unansweredNodes } = await api.listSnapshots({ ...filter, ...page }, context);
+    if (unansweredNodes.length > 0) log.warn('snapshots listed without those of silent nodes', { nodes: unansweredNodes });
+    const told = snapshots.filter((view) => snapshotIdOf(view) !== undefined && (source === undefined || view.volumeUid === source.uid));
+    return { items: told, nextPageToken };
+  });
+  return { entries: found.items.map((view) => ({ snapshot: toWireSnapshot(view) })), next_token: found.nextToken };
+}
+
+/** @throws CsiError OUT_OF_RANGE when names are too long for an id */
+export function toWireSnapshot(view: SnapshotView): WireSnapshot {
+  const id = snapshotIdOf(view);
+  if (id === undefined) throw new CsiError('OUT_OF_RANGE', `snapshot ${view.name} on ${view.node} has too long a name for a CSI snapshot id`);
+  const groupId = groupIdOf(view.name);
+  return {
+    snapshot_id: id,
+    source_volume_id: requireVolumeId({ name: view.volume, uid: view.volumeUid, scope: view.scope, node: view.node }),
+    size_bytes: String(view.sizeBytes),
+    creation_time: toTimestamp(view.createdAt),
+    ready_to_use: view.ready,
+    ...(groupId === undefined ? {} : { group_snapshot_id: groupId }),
+  };
+}
+
+/** @throws CsiError ALREADY_EXISTS when another volume has a snapshot of this name, OUT_OF_RANGE when the id would be too long */
+async function requireFreeName(api: VolumesApi, name: string, csiName: string, view: VolumeView, context: CallContext): Promise<void> {
+  if (snapshotIdOf({ name, volumeUid: view.uid, scope: view.scope, node: view.node }) === undefined || parseSnapshotId(`${name}@${'0'.repeat(16)}`) === undefined) {
+    throw new CsiError('OUT_OF_RANGE', `snapshot ${JSON.stringify(csiName)} on ${view.node} has too long a name for a CSI snapshot id`);
+  }
+  const page = await api.listSnapshots({ filter: { names: [name] } }, context);
+  const other = page.snapshots.find((snapshot) => snapshot.volumeUid !== view.uid);
+  if (other === undefined) return;
+  throw new CsiError('ALREADY_EXISTS', `snapshot ${JSON.stringify(csiName)} exists and is one of volume ${other.volume}, not of ${view.name}`);
+}
