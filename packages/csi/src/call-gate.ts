@@ -50,7 +50,11 @@ export class CallGate {
    *
    * @param sameAs - equal for calls that may share one answer
    */
-  async change<T>(call: CsiCall, about: { readonly key: string; readonly sameAs: string }, work: (context: CallContext) => Promise<T>): Promise<T> {
+  async change<T>(
+    call: CsiCall,
+    about: { readonly key: string; readonly sameAs: string },
+    work: (context: CallContext) => Promise<T>,
+  ): Promise<T> {
     const last = this.#last.get(about.key);
     // The last one only: a call between the two may have undone the first.
     // Equal `sameAs` holds the method, so the stored promise answers with this T.
@@ -80,7 +84,8 @@ export class CallGate {
 
   async #attempt<T>(work: (context: CallContext) => Promise<T>): Promise<T> {
     const { clock, random, log, retryMs = RETRY_MS } = this.#options;
-    if (this.#inFlight >= IN_FLIGHT_MAX) throw new AppError('OVERLOADED', `${this.#inFlight} calls are at work already; repeat the call later`);
+    if (this.#inFlight >= IN_FLIGHT_MAX)
+      throw new AppError('OVERLOADED', `${this.#inFlight} calls are at work already; repeat the call later`);
     this.#inFlight += 1;
     const startMs = clock.monotonicMs();
     try {

@@ -61,6 +61,13 @@ export const NODE_CAPABILITIES: readonly Advertised[] = [
 /** GroupControllerServiceCapability.RPC.Type */
 export const GROUP_CAPABILITIES: readonly Advertised[] = [{ type: 1 /* CREATE_DELETE_GET_VOLUME_GROUP_SNAPSHOT */, needs: hasSnapshots }];
 
-/** PluginCapability: the same on every process of one version, whatever it serves and whichever drivers there are. */
-export const PLUGIN_SERVICES = [1 /* CONTROLLER_SERVICE */, 2 /* VOLUME_ACCESSIBILITY_CONSTRAINTS */, 3 /* GROUP_CONTROLLER_SERVICE */] as const;
-export const PLUGIN_EXPANSION = 1; /* ONLINE */
+/** PluginCapability.Service.Type: the same on every process of one version, whatever it serves and whichever drivers there are. */
+export const PLUGIN_CAPABILITIES: readonly Advertised[] = [
+  { type: 1 /* CONTROLLER_SERVICE */ },
+  { type: 2 /* VOLUME_ACCESSIBILITY_CONSTRAINTS */ },
+  { type: 3 /* GROUP_CONTROLLER_SERVICE */ },
+  { type: 5 /* SNAPSHOT_ACCESSIBILITY_CONSTRAINTS */, since: '1.13' },
+];
+
+/** PluginCapability.VolumeExpansion.Type: ONLINE. */
+export const EXPANSION_TYPE = 1;

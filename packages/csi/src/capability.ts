@@ -71,7 +71,12 @@ const NARROWEST_FIRST: readonly AccessMode[] = [
   'multi-node-multi-writer',
 ];
 
-const ON_ONE_NODE: readonly CsiMode[] = ['SINGLE_NODE_WRITER', 'SINGLE_NODE_READER_ONLY', 'SINGLE_NODE_SINGLE_WRITER', 'SINGLE_NODE_MULTI_WRITER'];
+const ON_ONE_NODE: readonly CsiMode[] = [
+  'SINGLE_NODE_WRITER',
+  'SINGLE_NODE_READER_ONLY',
+  'SINGLE_NODE_SINGLE_WRITER',
+  'SINGLE_NODE_MULTI_WRITER',
+];
 
 const ALLOWED: Readonly<Record<AccessMode, readonly CsiMode[]>> = {
   'single-node-reader-only': ['SINGLE_NODE_READER_ONLY'],

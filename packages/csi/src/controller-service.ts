@@ -13,35 +13,49 @@ import { createSnapshot, deleteSnapshot, getSnapshot, listSnapshots } from './co
 import { unpublishVolume } from './controller/unpublish-volume.js';
 import { validateVolume } from './controller/validate-volume.js';
 import { controllerGetVolumeHealth, controllerListVolumeHealth } from './controller/volume-health.js';
-import { changing, reading, type CsiHandlers } from './handlers.js';
+import { changing, reading, volumeKey, type CsiHandlers } from './handlers.js';
 import { internalName } from './ids.js';
 import type * as Wire from './messages.js';
 
 /** The Controller service: what managers serve. */
 export function controllerHandlers(controller: ControllerContext, gate: CallGate): CsiHandlers {
-  const volume = (request: Wire.VolumeIdRequest): string => `volume ${request.volume_id}`;
   return {
     ControllerGetCapabilities: reading(gate, async (_request: object, context) => {
       const drivers = await controller.catalog.list(context);
       const able = drivers.map((driver) => driver.info.capabilities);
       return { capabilities: advertise(CONTROLLER_CAPABILITIES, controller.options.specLevel, able).map((type) => ({ rpc: { type } })) };
     }),
-    CreateVolume: changing(gate, 'CreateVolume', (request: Wire.CreateVolumeRequest) => `name ${internalName(request.name)}`, bind(controller, createVolume)),
-    DeleteVolume: changing(gate, 'DeleteVolume', volume, bind(controller, deleteVolume)),
-    ControllerPublishVolume: changing(gate, 'ControllerPublishVolume', volume, bind(controller, publishVolume)),
-    ControllerUnpublishVolume: changing(gate, 'ControllerUnpublishVolume', volume, bind(controller, unpublishVolume)),
+    CreateVolume: changing(
+      gate,
+      'CreateVolume',
+      (request: Wire.CreateVolumeRequest) => `name ${internalName(request.name)}`,
+      bind(controller, createVolume),
+    ),
+    DeleteVolume: changing(gate, 'DeleteVolume', volumeKey, bind(controller, deleteVolume)),
+    ControllerPublishVolume: changing(gate, 'ControllerPublishVolume', volumeKey, bind(controller, publishVolume)),
+    ControllerUnpublishVolume: changing(gate, 'ControllerUnpublishVolume', volumeKey, bind(controller, unpublishVolume)),
     ValidateVolumeCapabilities: reading(gate, bind(controller, validateVolume)),
     ListVolumes: reading(gate, bind(controller, listVolumes)),
     ControllerGetVolume: reading(gate, bind(controller, controllerGetVolume)),
     ControllerGetVolumeHealth: reading(gate, bind(controller, controllerGetVolumeHealth)),
     ControllerListVolumeHealth: reading(gate, bind(controller, controllerListVolumeHealth)),
     GetCapacity: reading(gate, bind(controller, getCapacity)),
-    CreateSnapshot: changing(gate, 'CreateSnapshot', (request: Wire.CreateSnapshotRequest) => `snapshot ${request.name}`, bind(controller, createSnapshot)),
-    DeleteSnapshot: changing(gate, 'DeleteSnapshot', (request: Wire.SnapshotIdRequest) => `snapshot ${request.snapshot_id}`, bind(controller, deleteSnapshot)),
+    CreateSnapshot: changing(
+      gate,
+      'CreateSnapshot',
+      (request: Wire.CreateSnapshotRequest) => `snapshot ${request.name}`,
+      bind(controller, createSnapshot),
+    ),
+    DeleteSnapshot: changing(
+      gate,
+      'DeleteSnapshot',
+      (request: Wire.SnapshotIdRequest) => `snapshot ${request.snapshot_id}`,
+      bind(controller, deleteSnapshot),
+    ),
     ListSnapshots: reading(gate, bind(controller, listSnapshots)),
     GetSnapshot: reading(gate, bind(controller, getSnapshot)),
-    ControllerExpandVolume: changing(gate, 'ControllerExpandVolume', volume, bind(controller, expandVolume)),
-    ControllerModifyVolume: changing(gate, 'ControllerModifyVolume', volume, bind(controller, modifyVolume)),
+    ControllerExpandVolume: changing(gate, 'ControllerExpandVolume', volumeKey, bind(controller, expandVolume)),
+    ControllerModifyVolume: changing(gate, 'ControllerModifyVolume', volumeKey, bind(controller, modifyVolume)),
   };
 }
 
@@ -54,12 +68,20 @@ export function groupHandlers(controller: ControllerContext, gate: CallGate): Cs
       const able = drivers.map((driver) => driver.info.capabilities);
       return { capabilities: advertise(GROUP_CAPABILITIES, controller.options.specLevel, able).map((type) => ({ rpc: { type } })) };
     }),
-    CreateVolumeGroupSnapshot: changing(gate, 'CreateGroup', (request: Wire.CreateGroupRequest) => `group ${request.name}`, bind(controller, createGroupSnapshot)),
+    CreateVolumeGroupSnapshot: changing(
+      gate,
+      'CreateGroup',
+      (request: Wire.CreateGroupRequest) => `group ${request.name}`,
+      bind(controller, createGroupSnapshot),
+    ),
     DeleteVolumeGroupSnapshot: changing(gate, 'DeleteGroup', group, bind(controller, deleteGroupSnapshot)),
     GetVolumeGroupSnapshot: reading(gate, bind(controller, getGroupSnapshot)),
   };
 }
 
-function bind<Q, C, R>(controller: ControllerContext, work: (controller: ControllerContext, request: Q, context: C) => Promise<R>): (request: Q, context: C) => Promise<R> {
+function bind<Q, C, R>(
+  controller: ControllerContext,
+  work: (controller: ControllerContext, request: Q, context: C) => Promise<R>,
+): (request: Q, context: C) => Promise<R> {
   return (request, context) => work(controller, request, context);
 }

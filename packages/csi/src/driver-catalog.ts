@@ -51,7 +51,10 @@ export class DriverCatalog {
     const found = drivers.find((driver) => driver.info.name === name);
     if (found !== undefined) return found;
     const known = drivers.map((driver) => driver.info.name).join(', ');
-    throw new CsiError('INVALID_ARGUMENT', `no node offers driver ${JSON.stringify(name)}; known drivers: ${known === '' ? 'none' : known}`);
+    throw new CsiError(
+      'INVALID_ARGUMENT',
+      `no node offers driver ${JSON.stringify(name)}; known drivers: ${known === '' ? 'none' : known}`,
+    );
   }
 
   /** True when at least one driver has the capability. */

@@ -16,7 +16,11 @@ export function optionsForCapabilities(driver: DriverInfo, capabilities: readonl
   if (fsTypes.size > 1) throw new CsiError('INVALID_ARGUMENT', `one volume cannot have several file systems: ${[...fsTypes].join(', ')}`);
   for (const capability of capabilities) requireFlags(capability);
   const [fsType] = fsTypes;
-  return { ...given, ...(access.has('block') ? blockOptions(driver) : {}), ...(fsType === undefined ? {} : fsOptions(driver, given, fsType)) };
+  return {
+    ...given,
+    ...(access.has('block') ? blockOptions(driver) : {}),
+    ...(fsType === undefined ? {} : fsOptions(driver, given, fsType)),
+  };
 }
 
 /** Why the volume cannot be used so, in words; undefined = it can. The access mode is the caller's to check. */
@@ -46,9 +50,11 @@ function blockOptions(driver: DriverInfo): StringMap {
 }
 
 function fsOptions(driver: DriverInfo, given: StringMap, fsType: string): StringMap {
-  if (driver.options[FS_OPTION] === undefined) throw new CsiError('INVALID_ARGUMENT', `driver ${driver.name} does not choose a file system, asked for ${fsType}`);
+  if (driver.options[FS_OPTION] === undefined)
+    throw new CsiError('INVALID_ARGUMENT', `driver ${driver.name} does not choose a file system, asked for ${fsType}`);
   const named = given[FS_OPTION];
-  if (named !== undefined && named !== fsType) throw new CsiError('INVALID_ARGUMENT', `fs_type is ${fsType} and parameter ${FS_OPTION} is ${named}`);
+  if (named !== undefined && named !== fsType)
+    throw new CsiError('INVALID_ARGUMENT', `fs_type is ${fsType} and parameter ${FS_OPTION} is ${named}`);
   return { [FS_OPTION]: fsType };
 }
 

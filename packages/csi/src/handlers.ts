@@ -1,6 +1,7 @@
+import type { CallContext } from '@volplane/engine';
 import type { CallGate, CsiCall } from './call-gate.js';
 import { canonicalJson } from './field-codec.js';
-import type { CallContext } from '@volplane/engine';
+import { parseVolumeId } from './ids.js';
 
 /**
  * The methods of one service by their names in csi.proto.
@@ -29,4 +30,9 @@ export function changing<Q extends object, R extends object>(
     const { secrets: _, ...said } = request as Q & { readonly secrets?: unknown };
     return gate.change(call, { key: keyOf(request), sameAs: `${method} ${canonicalJson(said)}` }, (context) => work(request, context));
   };
+}
+
+/** The same for every id that a volume goes by: its bare name is one. */
+export function volumeKey(request: { readonly volume_id: string }): string {
+  return `volume ${parseVolumeId(request.volume_id)?.name ?? request.volume_id}`;
 }

@@ -1,5 +1,5 @@
 import type { CallGate, CsiCall } from './call-gate.js';
-import { PLUGIN_EXPANSION, PLUGIN_SERVICES } from './capability-lists.js';
+import { advertise, EXPANSION_TYPE, PLUGIN_CAPABILITIES } from './capability-lists.js';
 import type { DriverCatalog } from './driver-catalog.js';
 import type { CsiHandlers } from './handlers.js';
 import type { CsiOptions } from './options.js';
@@ -19,14 +19,19 @@ export function identityHandlers(parts: {
   return {
     GetPluginInfo: async () => ({ name: options.name, vendor_version: options.vendorVersion, manifest: {} }),
     GetPluginCapabilities: async () => ({
-      capabilities: [...PLUGIN_SERVICES.map((type) => ({ service: { type } })), { volume_expansion: { type: PLUGIN_EXPANSION } }],
+      capabilities: [
+        ...advertise(PLUGIN_CAPABILITIES, options.specLevel, []).map((type) => ({ service: { type } })),
+        { volume_expansion: { type: EXPANSION_TYPE } },
+      ],
     }),
     Probe: async (_request: object, call: CsiCall) => {
       if (!catalog.isKnown) {
         // Asked again by every Probe until it works; the answer comes with a later one.
-        gate.read(call, (context) => catalog.list(context)).catch((error: unknown) => {
-          log.debug('drivers not known yet', { error });
-        });
+        gate
+          .read(call, (context) => catalog.list(context))
+          .catch((error: unknown) => {
+            log.debug('drivers not known yet', { error });
+          });
       }
       return { ready: { value: catalog.isKnown } };
     },

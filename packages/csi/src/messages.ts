@@ -52,6 +52,7 @@ export interface WireSnapshot {
   readonly creation_time: { readonly seconds: string; readonly nanos: number };
   readonly ready_to_use: boolean;
   readonly group_snapshot_id?: string;
+  readonly accessible_topology?: readonly WireTopology[];
 }
 
 export interface WireCondition {
@@ -146,6 +147,7 @@ export interface CreateSnapshotRequest {
   readonly source_volume_id: string;
   readonly name: string;
   readonly parameters: WireMap;
+  readonly accessibility_requirements: WireTopologyRequirement | null;
 }
 
 export interface SnapshotIdRequest {

@@ -14,9 +14,12 @@ export class TopologyMap {
   }
 
   /** Where a node is. Labels that CSI does not allow as values are left out. */
-  ofNode(node: Pick<NodeView, 'name' | 'labels'>): StringMap {
+  ofNode(node: Place): StringMap {
     const labels = this.#labels.filter((label) => SEGMENT_VALUE.test(node.labels[label] ?? ''));
-    return { ...this.onlyNode(node.name), ...Object.fromEntries(labels.map((label) => [`${this.#prefix}/${label}`, node.labels[label] ?? ''])) };
+    return {
+      ...this.onlyNode(node.name),
+      ...Object.fromEntries(labels.map((label) => [`${this.#prefix}/${label}`, node.labels[label] ?? ''])),
+    };
   }
 
   /** The topology of what lives on one node. */
@@ -30,7 +33,7 @@ export class TopologyMap {
   }
 
   /** Whether the node lies in the topology; a key that is none of ours is nowhere. */
-  matches(segments: StringMap, node: Pick<NodeView, 'name' | 'labels'>): boolean {
+  matches(segments: StringMap, node: Place): boolean {
     return Object.entries(segments).every(([key, value]) => {
       if (!key.startsWith(`${this.#prefix}/`)) return false;
       const label = key.slice(this.#prefix.length + 1);
@@ -51,6 +54,12 @@ export class TopologyMap {
     const terms = [...requirement.preferred, ...requirement.requisite];
     return [...new Set(terms.flatMap((term) => ranked.filter((node) => this.matches(term, node))))];
   }
+}
+
+/** A node as far as topology goes. */
+export interface Place {
+  readonly name: string;
+  readonly labels: StringMap;
 }
 
 export interface Requirement {

@@ -1,5 +1,5 @@
 import { PluginEndpoint, type PluginEndpointOptions } from './plugin-endpoint.js';
-import { findIdentity, freeSocketPath, protectSocket, removeSocket, type FileIdentity } from './socket-files.js';
+import { findIdentity, freeSocketPath, protectSocket, removeSocket, type FileIdentity } from '@volplane/host';
 
 export type PluginSocketOptions = Omit<PluginEndpointOptions, 'listen' | 'tls'> & { readonly path: string };
 

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import type { FileIdentity } from './socket-files.js';
+import type { FileIdentity } from '@volplane/host';
 
 /** A file, and which file it is: the watcher leaves alone what took its place. */
 export interface WatchedFile {

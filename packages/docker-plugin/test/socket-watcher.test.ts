@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
-import { findIdentity } from '../src/socket-files.js';
+import { findIdentity } from '@volplane/host';
 import { SocketWatcher } from '../src/socket-watcher.js';
 
 const FIXTURE = fileURLToPath(new URL('fixtures/plugin-process.ts', import.meta.url));

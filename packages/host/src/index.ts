@@ -14,4 +14,5 @@ export {
   readMountTable,
   type MountEntry,
 } from './mount-table.js';
+export { findIdentity, freeSocketPath, protectSocket, removeSocket, type FileIdentity } from './socket-files.js';
 export { maskSecrets, systemToolRunner, type ToolCall, type ToolOutcome, type ToolRunner } from './tool-call.js';

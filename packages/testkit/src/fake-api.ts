@@ -154,12 +154,16 @@ class FakeVolumes {
       return cluster.viewOf(existing, this.#self);
     }
     checkCreate(request, driver);
-    const source = request.source === undefined ? undefined : this.get({ name: request.source.volume, ...(request.node === undefined ? {} : { node: request.node }) });
+    const source =
+      request.source === undefined
+        ? undefined
+        : this.get({ name: request.source.volume, ...(request.node === undefined ? {} : { node: request.node }) });
     const sizeBytes = request.sizeBytes ?? source?.sizeBytes;
-    if ((sizeBytes ?? 0) > cluster.roomOn(owner)) throw new AppError('NO_CAPACITY', `node ${owner.name} has no room for ${String(sizeBytes)} bytes`, { node: owner.name });
+    if ((sizeBytes ?? 0) > cluster.roomOn(owner))
+      throw new AppError('NO_CAPACITY', `node ${owner.name} has no room for ${String(sizeBytes)} bytes`, { node: owner.name });
     const volume: VolumeRecord = {
       name,
-      uid: cluster.tick().toString(16).padStart(32, '5') as VolumeUid,
+      uid: cluster.tick().toString(16).padStart(8, '0').padEnd(32, '5') as VolumeUid,
       driver,
       options: request.options ?? {},
       labels: request.labels ?? {},
@@ -178,14 +182,21 @@ class FakeVolumes {
     return cluster.viewOf(volume, this.#self);
   }
 
-  list(request: ListVolumesRequest): { volumes: VolumeView[]; nextPageToken?: string; unansweredNodes: NodeRecord['name'][]; warnings: string[] } {
+  list(request: ListVolumesRequest): {
+    volumes: VolumeView[];
+    nextPageToken?: string;
+    unansweredNodes: NodeRecord['name'][];
+    warnings: string[];
+  } {
     const { filter = {} } = request;
     const matches = (view: VolumeView, volume: VolumeRecord): boolean =>
       (filter.names?.includes(view.name) ?? true) &&
       view.name.startsWith(filter.namePrefix ?? '') &&
       (filter.drivers?.includes(view.driver) ?? true) &&
       (filter.scope === undefined || view.scope === filter.scope) &&
-      Object.entries(filter.labels ?? {}).every(([key, value]) => view.labels[key] !== undefined && (value === '' || view.labels[key] === value)) &&
+      Object.entries(filter.labels ?? {}).every(
+        ([key, value]) => view.labels[key] !== undefined && (value === '' || view.labels[key] === value),
+      ) &&
       (filter.node === undefined || volume.held.has(filter.node as NodeRecord['name']) || view.node === filter.node) &&
       (filter.dangling === undefined || filter.dangling === (volume.held.size === 0));
     const all = [...this.#cluster.volumes.values()]
@@ -195,15 +206,28 @@ class FakeVolumes {
       .map(({ view }) => view)
       .sort((one, other) => (listKey(one) < listKey(other) ? -1 : 1));
     const { items, nextPageToken } = page(all, listKey, request);
-    return { volumes: items, unansweredNodes: this.#silentNodes(), warnings: [], ...(nextPageToken === undefined ? {} : { nextPageToken }) };
+    return {
+      volumes: items,
+      unansweredNodes: this.#silentNodes(),
+      warnings: [],
+      ...(nextPageToken === undefined ? {} : { nextPageToken }),
+    };
   }
 
-  listSnapshots(request: ListSnapshotsRequest): { snapshots: SnapshotView[]; nextPageToken?: string; unansweredNodes: NodeRecord['name'][] } {
+  listSnapshots(request: ListSnapshotsRequest): {
+    snapshots: SnapshotView[];
+    nextPageToken?: string;
+    unansweredNodes: NodeRecord['name'][];
+  } {
     const { filter = {} } = request;
     const silent = this.#silentNodes();
     const all = [...this.#cluster.volumes.values()]
       .filter((volume) => filter.volume === undefined || volume.name === filter.volume)
-      .filter((volume) => volume.driver.capabilities.scope === 'global' || (!silent.includes(volume.node) && (filter.node === undefined || volume.node === filter.node)))
+      .filter(
+        (volume) =>
+          volume.driver.capabilities.scope === 'global' ||
+          (!silent.includes(volume.node) && (filter.node === undefined || volume.node === filter.node)),
+      )
       .flatMap((volume) =>
         [...volume.snapshots].map(([name, snapshot]) => ({
           ...snapshot,
@@ -227,12 +251,17 @@ class FakeVolumes {
 
   remove(ref: VolumeRef, uid: string | undefined): void {
     const volume = this.get(ref);
-    if (uid !== undefined && volume.uid !== uid) throw new AppError('VOLUME_NOT_FOUND', `volume ${ref.name} is another one now`, { volume: ref.name });
+    if (uid !== undefined && volume.uid !== uid)
+      throw new AppError('VOLUME_NOT_FOUND', `volume ${ref.name} is another one now`, { volume: ref.name });
     const [holder] = volume.held;
     if (holder !== undefined) {
       const reason = volume.driver.capabilities.scope === 'local' ? 'VOLUME_IN_USE' : 'VOLUME_ATTACHED';
       const ids = [...holder[1].mountIds].join(', ');
-      throw new AppError(reason, `volume ${volume.name} is in use on ${holder[0]} by ${ids}`, { volume: volume.name, holder: holder[0], mountIds: ids });
+      throw new AppError(reason, `volume ${volume.name} is in use on ${holder[0]} by ${ids}`, {
+        volume: volume.name,
+        holder: holder[0],
+        mountIds: ids,
+      });
     }
     this.#cluster.volumes.delete(this.#cluster.keyOf(volume));
   }
@@ -246,7 +275,9 @@ class FakeVolumes {
     const volume = this.get({ name: ref.name, node: at });
     const mode = asked ?? (isReaderOnly(volume.accessMode) ? 'ro' : 'rw');
     if (mode === 'rw' && isReaderOnly(volume.accessMode)) {
-      throw new AppError('ACCESS_MODE_REFUSED', `volume ${volume.name} is ${volume.accessMode} and cannot be mounted for writing`, { volume: volume.name });
+      throw new AppError('ACCESS_MODE_REFUSED', `volume ${volume.name} is ${volume.accessMode} and cannot be mounted for writing`, {
+        volume: volume.name,
+      });
     }
     if (!node.drivers.some((driver) => driver.name === volume.driver.name)) {
       throw new AppError('NODE_LACKS_DRIVER', `node ${at} does not run driver ${volume.driver.name}`, { node: at });
@@ -274,7 +305,8 @@ class FakeVolumes {
     const volume = this.get(ref);
     if (!volume.driver.capabilities.expand) throw new AppError('CAPABILITY_MISSING', `driver ${volume.driver.name} cannot expand`);
     const owner = this.#cluster.answeringNode(volume.node);
-    if (sizeBytes - (volume.sizeBytes ?? 0) > this.#cluster.roomOn(owner)) throw new AppError('NO_CAPACITY', `node ${owner.name} has no room`, { node: owner.name });
+    if (sizeBytes - (volume.sizeBytes ?? 0) > this.#cluster.roomOn(owner))
+      throw new AppError('NO_CAPACITY', `node ${owner.name} has no room`, { node: owner.name });
     volume.sizeBytes = Math.max(volume.sizeBytes ?? 0, sizeBytes);
     volume.generation += 1;
     return this.#cluster.viewOf(volume, this.#self);
@@ -331,7 +363,8 @@ class FakeVolumes {
     const at = request.node ?? this.#self;
     if (at === undefined) throw new AppError('INVALID_ARGUMENT', 'a local volume needs a node', { field: 'node' });
     const node = this.#cluster.answeringNode(at);
-    if (!node.drivers.includes(driver)) throw new AppError('NODE_LACKS_DRIVER', `node ${at} does not run driver ${driver.name}`, { node: at });
+    if (!node.drivers.includes(driver))
+      throw new AppError('NODE_LACKS_DRIVER', `node ${at} does not run driver ${driver.name}`, { node: at });
     if (node.cordoned) throw new AppError('NODE_CORDONED', `node ${at} is cordoned`, { node: at });
     return node;
   }
@@ -357,8 +390,10 @@ class FakeVolumes {
 function checkCreate(request: CreateVolumeRequest, driver: DriverInfo): void {
   const { capabilities } = driver;
   const unknown = Object.keys(request.options ?? {}).find((key) => driver.options[key] === undefined);
-  if (unknown !== undefined) throw new AppError('INVALID_OPTION', `driver ${driver.name} does not know option ${unknown}`, { option: unknown });
-  if (request.sizeBytes !== undefined && !capabilities.size) throw new AppError('CAPABILITY_MISSING', `driver ${driver.name} keeps no sizes`);
+  if (unknown !== undefined)
+    throw new AppError('INVALID_OPTION', `driver ${driver.name} does not know option ${unknown}`, { option: unknown });
+  if (request.sizeBytes !== undefined && !capabilities.size)
+    throw new AppError('CAPABILITY_MISSING', `driver ${driver.name} keeps no sizes`);
   if (request.source !== undefined && !capabilities.clone) throw new AppError('CAPABILITY_MISSING', `driver ${driver.name} cannot clone`);
   if (request.accessMode !== undefined && !capabilities.accessModes.includes(request.accessMode)) {
     throw new AppError('INVALID_ARGUMENT', `driver ${driver.name} cannot keep access mode ${request.accessMode}`);
@@ -387,7 +422,8 @@ function page<T>(
 ): { items: T[]; nextPageToken?: string } {
   const { pageSize = 100, pageToken } = request;
   const after = pageToken === undefined ? '' : Buffer.from(pageToken, 'base64url').toString();
-  if (pageToken !== undefined && !after.startsWith('after ')) throw new AppError('PAGE_TOKEN_INVALID', 'the page token was not made by this list');
+  if (pageToken !== undefined && !after.startsWith('after '))
+    throw new AppError('PAGE_TOKEN_INVALID', 'the page token was not made by this list');
   const rest = pageToken === undefined ? sorted : sorted.filter((item) => keyOf(item) > after.slice('after '.length));
   const items = rest.slice(0, pageSize);
   const last = items.at(-1);

@@ -198,7 +198,14 @@ export class FakeCluster {
       generation: scope === 'local' ? 0 : generation,
       node,
       epoch,
-      attachments: scope === 'local' ? [] : [...volume.held].map(([holder, { mountIds: _, ...attachment }]) => ({ node: holder, nodeUid: this.node(holder).uid, ...attachment })),
+      attachments:
+        scope === 'local'
+          ? []
+          : [...volume.held].map(([holder, { mountIds: _, ...attachment }]) => ({
+              node: holder,
+              nodeUid: this.node(holder).uid,
+              ...attachment,
+            })),
       ...(volume.snapshots.size === 0 ? {} : { snapshots: Object.fromEntries(volume.snapshots) }),
       ...(isTold ? { mountIds: [...(held?.mountIds ?? [])] } : {}),
       ...(isTold && held !== undefined ? { path: this.pathOf(volume, here) } : {}),
@@ -233,7 +240,13 @@ export function fakeDriver(name: string, capabilities: Partial<DriverCapabilitie
     name: name as DriverName,
     capabilities: {
       scope: 'global',
-      accessModes: ['single-node-writer', 'single-node-reader-only', 'multi-node-reader-only', 'multi-node-single-writer', 'multi-node-multi-writer'],
+      accessModes: [
+        'single-node-writer',
+        'single-node-reader-only',
+        'multi-node-reader-only',
+        'multi-node-single-writer',
+        'multi-node-multi-writer',
+      ],
       takeover: ['manual', 'lease'],
       abort: true,
       fence: false,

@@ -27,7 +27,8 @@ export async function findSource(
   if (wire?.type === undefined) return undefined;
   const found = wire.type === 'snapshot' ? await fromSnapshot(controller, wire, context) : await fromVolume(controller, wire, context);
   if (!driver.capabilities.clone) throw new CsiError('INVALID_ARGUMENT', `driver ${driver.name} cannot make a volume from another`);
-  if (found.driver !== driver.name) throw new CsiError('INVALID_ARGUMENT', `the source belongs to driver ${found.driver}, the volume to ${driver.name}`);
+  if (found.driver !== driver.name)
+    throw new CsiError('INVALID_ARGUMENT', `the source belongs to driver ${found.driver}, the volume to ${driver.name}`);
   return found.source;
 }
 
@@ -43,7 +44,11 @@ async function fromSnapshot(controller: ControllerContext, wire: WireContentSour
   if (!view.ready) throw new CsiError('UNAVAILABLE', `snapshot ${view.name} of volume ${view.volume} is still being made`);
   return {
     driver: view.driver,
-    source: { api: { volume: view.volume, snapshot: view.name }, sizeBytes: view.sizeBytes, ...(view.scope === 'local' ? { node: view.node } : {}) },
+    source: {
+      api: { volume: view.volume, snapshot: view.name },
+      sizeBytes: view.sizeBytes,
+      ...(view.scope === 'local' ? { node: view.node } : {}),
+    },
   };
 }
 

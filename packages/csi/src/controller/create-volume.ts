@@ -30,10 +30,17 @@ interface Wanted {
 }
 
 /** CreateVolume: the name is the key; the same again returns the volume, anything else under the name is ALREADY_EXISTS. */
-export async function createVolume(controller: ControllerContext, request: CreateVolumeRequest, context: CallContext): Promise<{ readonly volume: WireVolume }> {
+export async function createVolume(
+  controller: ControllerContext,
+  request: CreateVolumeRequest,
+  context: CallContext,
+): Promise<{ readonly volume: WireVolume }> {
   const wanted = await parseWanted(controller, request, context);
   const existing = await findExisting(controller, wanted, context);
-  if (existing !== undefined) requireSame(existing, wanted);
+  if (existing !== undefined) {
+    requireSame(existing, wanted);
+    await requireReachable(controller, existing, wanted, context);
+  }
   const view = existing?.phase === 'ready' ? existing : await make(controller, wanted, existing, context);
   return { volume: toWireVolume(view, controller.topology) };
 }
@@ -61,7 +68,9 @@ async function parseWanted(controller: ControllerContext, request: CreateVolumeR
       ...parameters.labels,
       ...changes.labels,
       ...(name === csiName ? {} : { [LABELS.name]: csiName }),
-      ...(request.volume_content_source === null || source === undefined ? {} : { [LABELS.source]: toSourceLabel(request.volume_content_source) }),
+      ...(request.volume_content_source === null || source === undefined
+        ? {}
+        : { [LABELS.source]: toSourceLabel(request.volume_content_source) }),
       ...(bound ? { [LABELS.topology]: toTopologyLabel(parameters.topology) } : {}),
     },
     requirement: parseRequirement(request.accessibility_requirements),
@@ -99,7 +108,20 @@ async function findExisting(controller: ControllerContext, wanted: Wanted, conte
 /** @throws CsiError ALREADY_EXISTS when the volume is not what is wanted */
 function requireSame(view: VolumeView, wanted: Wanted): void {
   const difference = differenceOf(view, wanted);
-  if (difference !== undefined) throw new CsiError('ALREADY_EXISTS', `volume ${JSON.stringify(wanted.csiName)} exists and differs: ${difference}`);
+  if (difference !== undefined)
+    throw new CsiError('ALREADY_EXISTS', `volume ${JSON.stringify(wanted.csiName)} exists and differs: ${difference}`);
+}
+
+/** @throws CsiError ALREADY_EXISTS when the volume lives outside of the topology that is asked for */
+async function requireReachable(controller: ControllerContext, view: VolumeView, wanted: Wanted, context: CallContext): Promise<void> {
+  const terms = wanted.requirement?.requisite ?? [];
+  if (view.scope === 'global' || terms.length === 0) return;
+  const node = await controller.api.getNode({ name: view.node }, context);
+  if (terms.some((term) => controller.topology.matches(term, node))) return;
+  throw new CsiError(
+    'ALREADY_EXISTS',
+    `volume ${JSON.stringify(wanted.csiName)} exists on node ${view.node}, outside of the topology that is asked for`,
+  );
 }
 
 function differenceOf(view: VolumeView, wanted: Wanted): string | undefined {
@@ -118,12 +140,20 @@ function differenceOf(view: VolumeView, wanted: Wanted): string | undefined {
 }
 
 /** Makes it, or joins a create of the same that is under way. */
-async function make(controller: ControllerContext, wanted: Wanted, begun: VolumeView | undefined, context: CallContext): Promise<VolumeView> {
+async function make(
+  controller: ControllerContext,
+  wanted: Wanted,
+  begun: VolumeView | undefined,
+  context: CallContext,
+): Promise<VolumeView> {
   const { driver, parameters, capabilities } = wanted;
   const modes = capabilities.map((capability) => capability.mode);
   const accessMode = begun?.accessMode ?? chooseAccessMode(modes, driver.capabilities.accessModes);
   if (accessMode === undefined) {
-    throw new CsiError('INVALID_ARGUMENT', `driver ${driver.name} cannot keep ${modes.join(' and ')}; it keeps ${driver.capabilities.accessModes.join(', ')}`);
+    throw new CsiError(
+      'INVALID_ARGUMENT',
+      `driver ${driver.name} cannot keep ${modes.join(' and ')}; it keeps ${driver.capabilities.accessModes.join(', ')}`,
+    );
   }
   const sizeBytes = begun === undefined ? chooseSize(controller, wanted) : begun.sizeBytes;
   const request: ApiRequest = {
@@ -148,7 +178,10 @@ function placesFor(controller: ControllerContext, wanted: Wanted, nodes: readonl
   const places = choosePlaces(controller.topology, { requirement, driver, labels: parameters.topology, name, nodes });
   if (source?.node === undefined) return places;
   if (places.includes(source.node)) return [source.node];
-  throw new CsiError('RESOURCE_EXHAUSTED', `the source lives on ${source.node}, which the topology requirement or the state of the node excludes`);
+  throw new CsiError(
+    'RESOURCE_EXHAUSTED',
+    `the source lives on ${source.node}, which the topology requirement or the state of the node excludes`,
+  );
 }
 
 /** Local scope: the best node that has room. What may have happened on one node is never tried on another. */

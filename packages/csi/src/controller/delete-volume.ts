@@ -19,7 +19,10 @@ export async function deleteVolume(controller: ControllerContext, request: Volum
   const snapshots = Object.keys(view.snapshots ?? {});
   if (snapshots.length > 0) {
     const named = snapshots.slice(0, NAMED_MAX).join(', ');
-    throw new CsiError('FAILED_PRECONDITION', `volume ${view.name} has ${snapshots.length} snapshots that live inside it (${named}); delete them first`);
+    throw new CsiError(
+      'FAILED_PRECONDITION',
+      `volume ${view.name} has ${snapshots.length} snapshots that live inside it (${named}); delete them first`,
+    );
   }
   const nodes = view.scope === 'local' ? [view.node] : view.attachments.map((attachment) => attachment.node);
   // Swarm deletes without unstaging. Uses by targets and by other doors stay, and the remove then names them.

@@ -12,7 +12,11 @@ import type { ControllerContext } from './context.js';
 import { listAllNodes } from './placement.js';
 
 /** GetCapacity: what the driver's storage has room for, in the topology asked for; combinations that cannot be have none. */
-export async function getCapacity(controller: ControllerContext, request: GetCapacityRequest, context: CallContext): Promise<GetCapacityResponse> {
+export async function getCapacity(
+  controller: ControllerContext,
+  request: GetCapacityRequest,
+  context: CallContext,
+): Promise<GetCapacityResponse> {
   const parameters = parseParameters(requireMap(request.parameters, 'parameters'));
   const { info: driver, nodes } = await controller.catalog.get(parameters.driver ?? controller.options.defaultDriver, context);
   if (request.volume_capabilities.length > 0) {
@@ -26,15 +30,24 @@ export async function getCapacity(controller: ControllerContext, request: GetCap
   const segments = parseTopology(request.accessible_topology);
   if (segments === undefined) return toWire(await controller.api.getCapacity({ driver: driver.name }, context));
   const all = await listAllNodes(controller.api, context);
-  const inside = all.filter((node) => nodes.includes(node.name) && node.state === 'connected' && controller.topology.matches(segments, node));
+  const inside = all.filter(
+    (node) => nodes.includes(node.name) && node.state === 'connected' && controller.topology.matches(segments, node),
+  );
   const told = await Promise.all(inside.slice(0, NODES_ASKED_MAX).map((node) => ask(controller, driver.name, node.name, context)));
   const known = told.filter((view) => view !== undefined);
   if (driver.capabilities.scope === 'global') return known[0] === undefined ? NONE : toWire(known[0]);
-  const roomiest = known.reduce<CapacityView | undefined>((best, view) => (view.availableBytes > (best?.availableBytes ?? -1) ? view : best), undefined);
+  const roomiest = known.reduce<CapacityView | undefined>(
+    (best, view) => (view.availableBytes > (best?.availableBytes ?? -1) ? view : best),
+    undefined,
+  );
   if (roomiest === undefined) return NONE;
   const sum = known.reduce((total, view) => total + view.availableBytes, 0);
   // A volume lives on one node: the sum is there, but no volume can be bigger than the roomiest node.
-  return toWire({ ...roomiest, availableBytes: sum, volumeBytesMax: Math.min(roomiest.volumeBytesMax ?? Infinity, roomiest.availableBytes) });
+  return toWire({
+    ...roomiest,
+    availableBytes: sum,
+    volumeBytesMax: Math.min(roomiest.volumeBytesMax ?? Infinity, roomiest.availableBytes),
+  });
 }
 
 async function ask(controller: ControllerContext, driver: string, node: string, context: CallContext): Promise<CapacityView | undefined> {

@@ -28,13 +28,13 @@ export async function createGroupSnapshot(
   if (present.some((member) => !volumes.some((view) => view.uid === member.volumeUid))) {
     throw new CsiError('ALREADY_EXISTS', `group snapshot ${JSON.stringify(request.name)} exists and is one of other volumes`);
   }
-  if (present.length === volumes.length) return { group_snapshot: toWireGroup(id, present) };
+  if (present.length === volumes.length) return { group_snapshot: toWireGroup(controller, id, present) };
   if (volumes.length > 1) volumes.forEach(requireQuiet);
   // What a crash has left was not cut together with the rest.
   await dropAll(controller, present, context);
   const members = await Promise.all(volumes.map((view) => takeSnapshot(controller, view, groupMemberName(id, view.uid), context)));
   if (volumes.length > 1) await requireStillQuiet(controller, sourceIds, volumes, members, context);
-  return { group_snapshot: toWireGroup(id, members) };
+  return { group_snapshot: toWireGroup(controller, id, members) };
 }
 
 /** DeleteVolumeGroupSnapshot: deletes the members; unknown is fine. */
@@ -52,25 +52,30 @@ export async function getGroupSnapshot(
 ): Promise<{ readonly group_snapshot: WireGroupSnapshot }> {
   const members = await requireMembers(controller, request, context);
   if (members.length === 0) throw new CsiError('NOT_FOUND', `no group snapshot has the id ${JSON.stringify(request.group_snapshot_id)}`);
-  return { group_snapshot: toWireGroup(request.group_snapshot_id, members) };
+  return { group_snapshot: toWireGroup(controller, request.group_snapshot_id, members) };
 }
 
 function requireSources(request: CreateGroupRequest): readonly string[] {
   const ids = request.source_volume_ids;
   if (ids.length === 0) throw new CsiError('INVALID_ARGUMENT', 'source_volume_ids is empty');
-  if (ids.length > MEMBERS_MAX) throw new CsiError('INVALID_ARGUMENT', `source_volume_ids has ${ids.length} volumes, at most ${MEMBERS_MAX} are allowed`);
+  if (ids.length > MEMBERS_MAX)
+    throw new CsiError('INVALID_ARGUMENT', `source_volume_ids has ${ids.length} volumes, at most ${MEMBERS_MAX} are allowed`);
   for (const id of ids) requireText(id, 'source_volume_ids');
   if (new Set(ids).size < ids.length) throw new CsiError('INVALID_ARGUMENT', 'source_volume_ids names a volume twice');
   return ids;
 }
 
 /** The members; none for an unknown id, whatever members the caller believes in. @throws CsiError INVALID_ARGUMENT when they differ */
-async function requireMembers(controller: ControllerContext, request: GroupIdRequest, context: CallContext): Promise<readonly SnapshotView[]> {
+async function requireMembers(
+  controller: ControllerContext,
+  request: GroupIdRequest,
+  context: CallContext,
+): Promise<readonly SnapshotView[]> {
   const id = requireText(request.group_snapshot_id, 'group_snapshot_id');
   const members = await membersOf(controller, id, context);
   const asked = request.snapshot_ids;
   if (members.length === 0 || asked.length === 0) return members;
-  const present = members.map((member) => toWireSnapshot(member).snapshot_id);
+  const present = members.map((member) => toWireSnapshot(controller, member).snapshot_id);
   if (asked.length === present.length && asked.every((snapshotId) => present.includes(snapshotId))) return members;
   throw new CsiError('INVALID_ARGUMENT', `snapshot_ids are not the members of group snapshot ${id}`);
 }
@@ -86,11 +91,17 @@ async function dropAll(controller: ControllerContext, members: readonly Snapshot
 
 function requireQuiet(view: VolumeView): void {
   if (view.scope === 'local') {
-    throw new CsiError('FAILED_PRECONDITION', `volume ${view.name} is local to ${view.node}: whether somebody writes to it between two cuts cannot be told`);
+    throw new CsiError(
+      'FAILED_PRECONDITION',
+      `volume ${view.name} is local to ${view.node}: whether somebody writes to it between two cuts cannot be told`,
+    );
   }
   if (view.attachments.length === 0) return;
   const nodes = view.attachments.map((attachment) => attachment.node).join(', ');
-  throw new CsiError('FAILED_PRECONDITION', `volume ${view.name} is attached on ${nodes}; several volumes are cut together only while nobody has them attached`);
+  throw new CsiError(
+    'FAILED_PRECONDITION',
+    `volume ${view.name} is attached on ${nodes}; several volumes are cut together only while nobody has them attached`,
+  );
 }
 
 async function requireStillQuiet(
@@ -107,8 +118,8 @@ async function requireStillQuiet(
   throw new CsiError('ABORTED', `volume ${moved.name} was attached while the group was cut; the cuts were dropped, repeat the call`);
 }
 
-function toWireGroup(id: string, members: readonly SnapshotView[]): WireGroupSnapshot {
-  const snapshots = members.map(toWireSnapshot);
+function toWireGroup(controller: ControllerContext, id: string, members: readonly SnapshotView[]): WireGroupSnapshot {
+  const snapshots = members.map((member) => toWireSnapshot(controller, member));
   const [first] = snapshots;
   return {
     group_snapshot_id: id,

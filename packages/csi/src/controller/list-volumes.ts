@@ -26,7 +26,11 @@ export async function listVolumes(controller: ControllerContext, request: ListRe
 }
 
 /** ControllerGetVolume. */
-export async function controllerGetVolume(controller: ControllerContext, request: VolumeIdRequest, context: CallContext): Promise<ControllerGetVolumeResponse> {
+export async function controllerGetVolume(
+  controller: ControllerContext,
+  request: VolumeIdRequest,
+  context: CallContext,
+): Promise<ControllerGetVolumeResponse> {
   requireText(request.volume_id, 'volume_id');
   const view = await getVolume(controller.api, request.volume_id, context);
   return { volume: toWireVolume(view, controller.topology), status: toWireStatus(view, controller.options.specLevel) };

@@ -31,7 +31,10 @@ export function choosePlaces(topology: TopologyMap, wish: PlacementWish): readon
   const isWaitedFor = (requirement?.preferred.length ?? 0) > 0 && driver.capabilities.scope === 'local';
   if (alive.length === 0 || (isWaitedFor && first !== undefined && !isAlive(first))) {
     const silent = able.filter((node) => !alive.includes(node)).map((node) => `${node.name} (${node.cordoned ? 'cordoned' : node.state})`);
-    throw new CsiError('UNAVAILABLE', `volume ${name} could live on nodes that do not take it now: ${silent.slice(0, NODES_NAMED_MAX).join(', ')}`);
+    throw new CsiError(
+      'UNAVAILABLE',
+      `volume ${name} could live on nodes that do not take it now: ${silent.slice(0, NODES_NAMED_MAX).join(', ')}`,
+    );
   }
   return alive.map((node) => node.name);
 }

@@ -53,14 +53,20 @@ function requireSameMode(view: VolumeView, node: NodeView, wanted: string): void
   const other = wanted === attachId('rw') ? attachId('ro') : attachId('rw');
   const ids: readonly string[] = view.mountIds ?? view.attachments.filter((held) => held.node === node.name).map((held) => held.claimedFor);
   if (!ids.includes(other)) return;
-  throw new CsiError('ALREADY_EXISTS', `volume ${view.name} is published on ${node.name} ${other === attachId('ro') ? 'read-only' : 'for writing'} already`);
+  throw new CsiError(
+    'ALREADY_EXISTS',
+    `volume ${view.name} is published on ${node.name} ${other === attachId('ro') ? 'read-only' : 'for writing'} already`,
+  );
 }
 
 /** @throws CsiError RESOURCE_EXHAUSTED when the node has as many volumes as it takes */
 async function requireRoom(controller: ControllerContext, view: VolumeView, node: NodeView, context: CallContext): Promise<void> {
   const limit = maxVolumesOf(node.labels);
   if (limit === 0 || (view.mountIds ?? []).some(isCsiId)) return;
-  const page = await controller.api.listVolumes({ filter: { node: node.name, dangling: false }, pageSize: Math.min(PAGE_MAX, limit + 1), stale: true }, context);
+  const page = await controller.api.listVolumes(
+    { filter: { node: node.name, dangling: false }, pageSize: Math.min(PAGE_MAX, limit + 1), stale: true },
+    context,
+  );
   if (page.volumes.filter((other) => other.uid !== view.uid).length < limit) return;
   throw new CsiError('RESOURCE_EXHAUSTED', `node ${node.name} uses ${limit} volumes, as many as it takes; unpublish one of them first`);
 }

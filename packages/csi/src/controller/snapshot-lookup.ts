@@ -11,7 +11,11 @@ export async function findSnapshot(api: VolumesApi, id: string, context: CallCon
   const page = await api.listSnapshots({ filter, pageSize: NAMESAKES_MAX }, context);
   const found = page.snapshots.find((view) => view.volumeUid.startsWith(parts.uidStart));
   if (found !== undefined || parts.node === undefined || !page.unansweredNodes.some((node) => node === parts.node)) return found;
-  throw new AppError('NODE_UNAVAILABLE', `node ${parts.node} does not answer, so snapshot ${parts.name} there can neither be found nor missed`, { node: parts.node });
+  throw new AppError(
+    'NODE_UNAVAILABLE',
+    `node ${parts.node} does not answer, so snapshot ${parts.name} there can neither be found nor missed`,
+    { node: parts.node },
+  );
 }
 
 /** Snapshots of one name on different volumes; names made by CSI callers are unique. */

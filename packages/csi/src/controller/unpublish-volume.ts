@@ -3,6 +3,7 @@ import type { VolumeView } from '@volplane/domain';
 import type { CallContext } from '@volplane/engine';
 import { requireText } from '../field-codec.js';
 import type { ControllerUnpublishRequest } from '../messages.js';
+import { parseVolumeId } from '../ids.js';
 import { attachId, publishesOf, stagesOf } from '../mount-ids.js';
 import { CsiError } from '../status.js';
 import { findVolume, refOf } from '../volume-lookup.js';
@@ -14,20 +15,30 @@ import type { ControllerContext } from './context.js';
  * Unknown volume, or not attached: fine. A node that is gone cannot release: the call then succeeds on evidence only
  * (storage fence, or the end of a session under the `lease` policy), and otherwise says what would free the volume.
  */
-export async function unpublishVolume(controller: ControllerContext, request: ControllerUnpublishRequest, context: CallContext): Promise<object> {
+export async function unpublishVolume(
+  controller: ControllerContext,
+  request: ControllerUnpublishRequest,
+  context: CallContext,
+): Promise<object> {
   requireText(request.volume_id, 'volume_id');
-  const view = await findVolume(controller.api, request.volume_id, context);
-  if (view === undefined) return {};
-  for (const node of nodesOf(view, request.node_id)) {
+  for (const node of await nodesOf(controller, request, context)) {
     // One after the other: the first that fails is told, the rest come with the repeated call.
     await detach(controller, request.volume_id, node, context);
   }
   return {};
 }
 
-/** No node named = all of them. */
-function nodesOf(view: VolumeView, nodeId: string): readonly string[] {
-  if (nodeId !== '') return view.scope === 'local' && view.node !== nodeId ? [] : [nodeId];
+/** Where to detach; no node named = wherever it is attached. A local volume is on its own node or nowhere. */
+async function nodesOf(
+  controller: ControllerContext,
+  request: ControllerUnpublishRequest,
+  context: CallContext,
+): Promise<readonly string[]> {
+  const home = parseVolumeId(request.volume_id)?.node;
+  if (home !== undefined) return request.node_id === '' || request.node_id === home ? [home] : [];
+  const view = await findVolume(controller.api, request.volume_id, context);
+  if (view === undefined) return [];
+  if (request.node_id !== '') return [request.node_id];
   return view.scope === 'local' ? [view.node] : view.attachments.map((attachment) => attachment.node);
 }
 
@@ -63,7 +74,10 @@ function requireUnpublished(view: VolumeView, node: string): void {
   const targets = publishesOf(view.mountIds ?? []);
   if (targets.length === 0) return;
   const named = targets.map((use) => use.id.split(':').slice(5).join(':')).slice(0, TARGETS_NAMED_MAX);
-  throw new CsiError('FAILED_PRECONDITION', `volume ${view.name} is still published on ${node} at ${named.join(', ')}; it is detached once these are unpublished`);
+  throw new CsiError(
+    'FAILED_PRECONDITION',
+    `volume ${view.name} is still published on ${node} at ${named.join(', ')}; it is detached once these are unpublished`,
+  );
 }
 
 async function detachGone(controller: ControllerContext, id: string, node: string, cause: unknown, context: CallContext): Promise<void> {

@@ -7,7 +7,11 @@ import { getVolume } from '../volume-lookup.js';
 import type { ControllerContext } from './context.js';
 
 /** ValidateVolumeCapabilities: confirms all or nothing, and echoes the request (Nomad compares field by field). */
-export async function validateVolume(controller: ControllerContext, request: ValidateRequest, context: CallContext): Promise<ValidateResponse> {
+export async function validateVolume(
+  controller: ControllerContext,
+  request: ValidateRequest,
+  context: CallContext,
+): Promise<ValidateResponse> {
   requireText(request.volume_id, 'volume_id');
   const capabilities = parseCapabilities(request.volume_capabilities);
   const view = await getVolume(controller.api, request.volume_id, context);

@@ -9,25 +9,25 @@ export type FileIdentity = string;
 /**
  * Makes `path` free for a new socket: a socket that nobody answers on is what a killed process left, and is unlinked.
  *
- * @throws AppError FOREIGN_DATA when something lives there: another agent, another plugin, or a file that is no socket
+ * @throws AppError FOREIGN_DATA when something lives there: another process, or a file that is no socket
  */
 export async function freeSocketPath(path: string, clock: Clock): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
   const found = await lstat(path).catch(ignoreAbsent);
   if (found === undefined) return;
   if (!found.isSocket())
-    throw new AppError('FOREIGN_DATA', `${path} exists and is no socket, so the plugin cannot be served there; move it away`, { path });
+    throw new AppError('FOREIGN_DATA', `${path} exists and is no socket, so no socket can be opened there; move it away`, { path });
   if (await answers(path, clock)) {
-    throw new AppError('FOREIGN_DATA', `another process serves a plugin at ${path}; stop it, or give this agent another socket name`, {
+    throw new AppError('FOREIGN_DATA', `another process serves ${path}; stop it, or use another socket`, {
       path,
     });
   }
   await unlink(path).catch(ignoreAbsent);
 }
 
-/** Only root calls a plugin. @returns the identity of the socket as it is from now on */
-export async function protectSocket(path: string): Promise<FileIdentity> {
-  await chmod(path, 0o600);
+/** Who may connect: by default only root, as is right for plugins. @returns the identity of the socket as it is from now on */
+export async function protectSocket(path: string, mode = 0o600): Promise<FileIdentity> {
+  await chmod(path, mode);
   const identity = await findIdentity(path);
   if (identity === undefined) throw new AppError('FOREIGN_DATA', `the socket ${path} was taken away while it was opened`, { path });
   return identity;
