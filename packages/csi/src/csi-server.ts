@@ -13,7 +13,7 @@ import type { NodeContext } from './node/context.js';
 import { sweepStale } from './node/stale-uses.js';
 import type { CsiOptions } from './options.js';
 import { csiService } from './proto-file.js';
-import { CSI_CODES, toCsiStatus } from './status.js';
+import { toCsiStatus } from './status.js';
 import { TopologyMap } from './topology.js';
 
 export interface CsiServerOptions {
@@ -61,9 +61,9 @@ export class CsiServer implements Resource {
       address: `unix://${path}`,
       services,
       toStatus: (error) => {
-        const { code, message } = toCsiStatus(error);
-        if (code === 'INTERNAL') server.log.error('csi call failed by a fault', { error });
-        return { code: CSI_CODES[code], message };
+        const status = toCsiStatus(error);
+        if (status.code === 'INTERNAL') server.log.error('csi call failed by a fault', { error });
+        return status;
       },
       clock: server.clock,
       log: server.log,

@@ -9,8 +9,7 @@ export function csiService(name: CsiServiceName): ServiceDefinition {
   loaded ??= loadSync('csi/v1/csi.proto', { ...LOADER_OPTIONS, includeDirs: [protoFolder()] });
   const definition = loaded[`csi.v1.${name}`];
   assert(definition !== undefined && !('format' in definition), `the proto file defines csi.v1.${name}`);
-  // What is no message and no enum is a service.
-  return definition as ServiceDefinition;
+  return definition;
 }
 
 /** Unchangeable once read. */

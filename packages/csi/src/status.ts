@@ -1,22 +1,8 @@
 import { AppError, type ReasonKind } from '@volplane/base';
+import type { UnaryStatusCode } from '@volplane/rpc';
 
-/** The gRPC codes that CSI answers with; the only table of them in this door. */
-export const CSI_CODES = {
-  CANCELLED: 1,
-  INVALID_ARGUMENT: 3,
-  NOT_FOUND: 5,
-  ALREADY_EXISTS: 6,
-  RESOURCE_EXHAUSTED: 8,
-  FAILED_PRECONDITION: 9,
-  ABORTED: 10,
-  OUT_OF_RANGE: 11,
-  UNIMPLEMENTED: 12,
-  INTERNAL: 13,
-  UNAVAILABLE: 14,
-  DATA_LOSS: 15,
-} as const;
-
-export type CsiCode = keyof typeof CSI_CODES;
+/** The gRPC codes that CSI answers with, by name. */
+export type CsiCode = Exclude<UnaryStatusCode, 'UNKNOWN' | 'DEADLINE_EXCEEDED' | 'PERMISSION_DENIED' | 'UNAUTHENTICATED'>;
 
 /** An answer in CSI's own terms. `message` is one sentence for people: no secrets, no stack. */
 export class CsiError extends Error {

@@ -1,1 +1,8 @@
-export { UnaryHost, type UnaryCall, type UnaryHandler, type UnaryHostOptions, type UnaryService } from './unary-host.js';
+export {
+  UnaryHost,
+  type UnaryCall,
+  type UnaryHandler,
+  type UnaryHostOptions,
+  type UnaryService,
+  type UnaryStatusCode,
+} from './unary-host.js';

@@ -1,4 +1,12 @@
-import { Metadata, Server, ServerCredentials, type sendUnaryData, type ServerUnaryCall, type ServiceDefinition } from '@grpc/grpc-js';
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  status,
+  type sendUnaryData,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+} from '@grpc/grpc-js';
 import { AppError, withTimeout, type Clock, type Logger, type Resource } from '@volplane/base';
 
 /** What is known of one call beside its message. */
@@ -18,12 +26,15 @@ export interface UnaryService {
   readonly handlers: Readonly<Record<string, UnaryHandler>>;
 }
 
+/** A canonical gRPC code by its name. */
+export type UnaryStatusCode = Exclude<keyof typeof status, 'OK'>;
+
 export interface UnaryHostOptions {
   /** A gRPC address: `unix:///absolute/path`, `127.0.0.1:0`. */
   readonly address: string;
   readonly services: readonly UnaryService[];
-  /** A failure as number and text; nothing else of it leaves the process. */
-  readonly toStatus: (error: unknown) => { readonly code: number; readonly message: string };
+  /** A failure as code and text; nothing else of it leaves the process. */
+  readonly toStatus: (error: unknown) => { readonly code: UnaryStatusCode; readonly message: string };
   readonly clock: Clock;
   readonly log: Logger;
   /** How long calls in flight may go on when it closes; default {@link CLOSE_GRACE_MS}. */
@@ -109,7 +120,7 @@ function toGrpcHandler(
       (error: unknown) => {
         const { code, message } = toStatus(error);
         log.debug('call refused', { method, code, error });
-        callback({ code, details: message, metadata: new Metadata() });
+        callback({ code: status[code], details: message, metadata: new Metadata() });
       },
     );
   };

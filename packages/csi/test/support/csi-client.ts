@@ -1,8 +1,7 @@
-import { Client, credentials, type ChannelOptions, type ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, status, type ChannelOptions, type ServiceError } from '@grpc/grpc-js';
 import { systemClock } from '@volplane/base';
 import type * as Wire from '../../src/messages.js';
 import { csiService, type CsiServiceName } from '../../src/proto-file.js';
-import { CSI_CODES, type CsiCode } from '../../src/status.js';
 
 type Nothing = Readonly<Record<string, never>>;
 
@@ -84,13 +83,13 @@ export class CsiClient {
 
 /** A refused call: its code by name, and everything that came with it. */
 export class CsiRefusal extends Error {
-  readonly code: CsiCode | number;
+  readonly code: string;
   readonly metadata: ServiceError['metadata'];
 
   constructor(error: ServiceError) {
-    const name = (Object.entries(CSI_CODES) as [CsiCode, number][]).find(([, number]) => number === error.code)?.[0];
-    super(`${name ?? error.code}: ${error.details}`);
-    this.code = name ?? error.code;
+    const code = status[error.code];
+    super(`${code}: ${error.details}`);
+    this.code = code;
     this.metadata = error.metadata;
   }
 }

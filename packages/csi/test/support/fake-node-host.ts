@@ -8,7 +8,7 @@ export class FakeNodeHost implements NodeHost {
   readonly mounts: MountEntry[] = [mountEntry({ id: 1, target: '/', device: { major: 8, minor: 1 } })];
   readonly groups = new Map<string, number>();
   /** Thrown by the next bind. */
-  bindFault: unknown;
+  bindFault: Error | undefined;
   #ids = 1;
 
   async table(): Promise<readonly MountEntry[]> {
