@@ -1,7 +1,7 @@
 import { AppError, type Failure, type Reason } from '@volplane/base';
-import type { NodeName, SessionId } from './names.js';
+import type { NodeName, NodeUid, SessionId } from './names.js';
 import type { NodeDocument, SessionDocument } from './node.js';
-import type { Evidence, VolumeDocument } from './volume.js';
+import { LIMITS, type Evidence, type VolumeDocument } from './volume.js';
 
 /**
  * What a decision may look at besides the document: plain facts, read before it. Whatever of it must still hold at the
@@ -27,12 +27,28 @@ export type Requirement =
   /** The node is not recorded as unguarded. */
   | { readonly type: 'guarded'; readonly node: NodeName };
 
+/** A node that an operation can be given to: it has a session, and the commit compares it. */
+export interface LiveNode {
+  readonly node: NodeName;
+  readonly nodeUid: NodeUid;
+  readonly session: SessionId;
+}
+
+export function present(live: LiveNode): Requirement {
+  return { type: 'session-present', node: live.node, session: live.session };
+}
+
 /**
  * What a pure decision about one volume comes to. `commit` with `document` absent deletes the key.
  * The commit compares the document's own revision as well, always.
  */
 export type Decision<Answer> =
-  | { readonly type: 'commit'; readonly document: VolumeDocument | undefined; readonly requirements: readonly Requirement[]; readonly answer: Answer }
+  | {
+      readonly type: 'commit';
+      readonly document: VolumeDocument | undefined;
+      readonly requirements: readonly Requirement[];
+      readonly answer: Answer;
+    }
   | { readonly type: 'unchanged'; readonly answer: Answer }
   | { readonly type: 'refuse'; readonly failure: Failure };
 
@@ -54,6 +70,6 @@ export function decisionError(decision: { readonly type: 'refuse'; readonly fail
 }
 
 /** The evidence list with `added` at its end, cut to its bound. */
-export function withEvidence(document: VolumeDocument, added: readonly Evidence[], max: number): readonly Evidence[] {
-  return added.length === 0 ? document.evidence : [...document.evidence, ...added].slice(-max);
+export function withEvidence(document: VolumeDocument, added: readonly Evidence[]): readonly Evidence[] {
+  return added.length === 0 ? document.evidence : [...document.evidence, ...added].slice(-LIMITS.evidence);
 }

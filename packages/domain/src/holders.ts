@@ -1,6 +1,7 @@
 import type { Failure } from '@volplane/base';
 import { mayCoexist, type MountMode } from './access.js';
-import type { ClusterView, Requirement } from './decision.js';
+import type { ClusterView } from './decision.js';
+import { lostWord, sessionOf } from './liveness.js';
 import type { NodeName } from './names.js';
 import type { Attachment, Evidence, VolumeDocument } from './volume.js';
 
@@ -19,27 +20,9 @@ export function holdersOf(document: VolumeDocument): readonly Holder[] {
 
 /** The holders that exclude a mount of `node` in `mode`. The node itself never excludes itself. */
 export function excludingHolders(document: VolumeDocument, node: NodeName, mode: MountMode): readonly Holder[] {
-  return holdersOf(document).filter((holder) => holder.node !== node && !mayCoexist(document.spec.accessMode, holder.attachment.mode, mode));
-}
-
-/**
- * Evidence C for a holder, if there is any: the policy of the volume allows it, the node's session key is absent, and its
- * guardian was not known to be down. The requirements repeat both in the transaction (rules 4 and 20).
- */
-export function leaseEvidence(
-  document: VolumeDocument,
-  holder: Holder,
-  view: ClusterView,
-): { readonly evidence: Evidence; readonly requirements: readonly Requirement[] } | undefined {
-  if (document.spec.takeover !== 'lease') return undefined;
-  if (view.session(holder.node) !== undefined || view.unguarded(holder.node)) return undefined;
-  return {
-    evidence: evidenceAgainst(holder, 'C', view.now, `session ${holder.attachment.session} ended`),
-    requirements: [
-      { type: 'session-absent', node: holder.node },
-      { type: 'guarded', node: holder.node },
-    ],
-  };
+  return holdersOf(document).filter(
+    (holder) => holder.node !== node && !mayCoexist(document.spec.accessMode, holder.attachment.mode, mode),
+  );
 }
 
 export function evidenceAgainst(holder: Holder, kind: Evidence['kind'], at: string, detail: string): Evidence {
@@ -48,48 +31,74 @@ export function evidenceAgainst(holder: Holder, kind: Evidence['kind'], at: stri
 }
 
 /** The refusal that names the first excluding holder, what state its node is in, and what would free the volume. */
-export function heldFailure(document: VolumeDocument, holder: Holder, view: ClusterView, wanted: { readonly node: NodeName; readonly mode: MountMode }): Failure {
+export function heldFailure(
+  document: VolumeDocument,
+  holder: Holder,
+  view: ClusterView,
+  wanted: { readonly node: NodeName; readonly mode: MountMode },
+): Failure {
   const { attachment } = holder;
-  const freedBy = whatFrees(document, holder, view);
   return {
     reason: 'VOLUME_HELD',
     message:
       `volume ${document.name} cannot be mounted ${wanted.mode} on node ${wanted.node}: node ${holder.node} holds it ${attachment.mode} ` +
-      `since ${attachment.since} for ${attachment.claimedFor} and its access mode is ${document.spec.accessMode}; ${freedBy}`,
-    fields: {
-      volume: document.name,
-      uid: document.uid,
-      holder: holder.node,
-      holderMode: attachment.mode,
-      since: attachment.since,
-      mountIds: attachment.claimedFor,
-      epoch: String(attachment.epoch),
-      accessMode: document.spec.accessMode,
-      holderState: view.session(holder.node) === undefined ? 'gone' : 'in touch',
-      freedBy,
-    },
+      `since ${attachment.since} for ${attachment.claimedFor} and its access mode is ${document.spec.accessMode}; ${whatFrees(document, holder, view)}`,
+    fields: holderFields(document, holder, view),
   };
+}
+
+/** The machine-readable facts about a holder that stands in the way. */
+export function holderFields(document: VolumeDocument, holder: Holder, view: ClusterView): Readonly<Record<string, string>> {
+  const { attachment } = holder;
+  return {
+    volume: document.name,
+    uid: document.uid,
+    holder: holder.node,
+    holderMode: attachment.mode,
+    since: attachment.since,
+    mountIds: attachment.claimedFor,
+    epoch: String(attachment.epoch),
+    accessMode: document.spec.accessMode,
+    holderState: holderState(holder, view),
+    freedBy: whatFrees(document, holder, view),
+  };
+}
+
+export function holderState({ node, attachment }: Holder, view: ClusterView): 'in touch' | 'gone' | 'lost' {
+  const identity = { node, nodeUid: attachment.nodeUid };
+  if (sessionOf(view, identity) !== undefined) return 'in touch';
+  return lostWord(view, identity) === undefined ? 'gone' : 'lost';
 }
 
 /** What would end this holder's right, in one phrase. */
 export function whatFrees(document: VolumeDocument, holder: Holder, view: ClusterView): string {
-  if (view.session(holder.node) !== undefined) return `unmount it on ${holder.node}`;
+  const { node } = holder;
+  const state = holderState(holder, view);
+  if (state === 'in touch') return `unmount it on ${node}`;
+  if (state === 'lost') return `${node} was declared lost: it is taken over at the next claim`;
+  const braked = view.brake === undefined ? '' : `, once the brake is off (${view.brake})`;
   switch (document.spec.takeover) {
     case 'lease':
-      return view.unguarded(holder.node)
-        ? `${holder.node} is gone and its guardian was not running, so the end of its session is no evidence: declare the node lost once it is surely off`
-        : `${holder.node} is gone and its session has ended: it is taken over at the next claim`;
+      return view.unguarded(node)
+        ? `${node} is gone and its guardian was not running, so the end of its session is no evidence: declare the node lost once it is surely off`
+        : `${node} is gone and its session has ended: it is taken over at the next claim${braked}`;
     case 'storage':
-      return `${holder.node} is gone: the storage is asked to refuse it at the next claim`;
+      return `${node} is gone: the storage is asked to refuse it at the next claim${braked}`;
     case 'manual':
-      return `${holder.node} is gone and the policy is manual: bring it back, or declare it lost once it is surely off`;
+      return `${node} is gone and the policy is manual: bring it back, or declare it lost once it is surely off`;
   }
 }
 
-/** VOLUME_ATTACHED for a change that needs the volume free, naming every holder. */
-export function attachedFailure(document: VolumeDocument, view: ClusterView, what: string): Failure {
-  const holders = holdersOf(document);
-  const names = holders.map((holder) => `${holder.node} (${holder.attachment.mode} for ${holder.attachment.claimedFor} since ${holder.attachment.since})`);
+/** VOLUME_ATTACHED for a change that needs the volume free, naming every holder, or only `holders`. */
+export function attachedFailure(
+  document: VolumeDocument,
+  view: ClusterView,
+  what: string,
+  holders: readonly Holder[] = holdersOf(document),
+): Failure {
+  const names = holders.map(
+    (holder) => `${holder.node} (${holder.attachment.mode} for ${holder.attachment.claimedFor} since ${holder.attachment.since})`,
+  );
   const first = holders[0];
   const freedBy = first === undefined ? '' : whatFrees(document, first, view);
   return {

@@ -92,34 +92,26 @@ export type {
   VolumePage,
   VolumeView,
 } from './views.js';
-export {
-  decideClaim,
-  decideForceRelease,
-  decideRaiseEpoch,
-  decideRelease,
-  wantsFence,
-  type Claim,
-  type FenceReceipt,
-  type Grant,
-  type Release,
-} from './claim.js';
-export { decisionError, type ClusterView, type Decision, type Requirement } from './decision.js';
+export { decideClaim, wantsFence, type Claim, type Grant } from './claim.js';
+export { decisionError, type ClusterView, type Decision, type LiveNode, type Requirement } from './decision.js';
 export { heldDigest, rendezvousOwner } from './held-digest.js';
 export { attachedFailure, excludingHolders, heldFailure, holdersOf, whatFrees, type Holder } from './holders.js';
-export {
-  decideAnswer,
-  decideBegin,
-  decideCreate,
-  decideDropLost,
-  decideForget,
-  decideLabels,
-  decideRehome,
-  decideRemove,
-  identityDifference,
-  maskedOption,
-  type Create,
-  type LiveNode,
-  type OperationAnswer,
-} from './life.js';
+export { identityDifference, maskedOption } from './identity.js';
+export { decideAnswer, decideBegin, decideCreate, decideForget, decideRemove, type Create, type OperationAnswer } from './life.js';
+export { goneRequirement, lostWord, sessionOf, type NodeIdentity } from './liveness.js';
+export { decideNodeLost, lossRisk, namesNode, type LossRisk, type LostNode } from './node-lost.js';
+export { decideDropLost, decideRehome, moveOwner } from './ownership.js';
 export { pendingCommands, type PendingCommand } from './pending.js';
-export { defaultTakeover, placeVolume, type Candidate, type CandidateVerdict, type Placement, type PlacementRequest } from './placement.js';
+export {
+  canKeepPolicy,
+  defaultTakeover,
+  driverFault,
+  placeVolume,
+  type Candidate,
+  type CandidateVerdict,
+  type Placement,
+  type PlacementRequest,
+} from './placement.js';
+export { decideForceRelease, decideRelease, decideReleaseGone, type Release } from './release.js';
+export { decideSettings, type SettingsChange } from './settings.js';
+export { couldBeFenced, decideRaiseEpoch, type FenceReceipt } from './takeover.js';

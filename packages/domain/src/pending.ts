@@ -28,5 +28,7 @@ export function pendingCommands(document: VolumeDocument): readonly PendingComma
   });
   if (document.phase !== 'removing') return [command(document.owner, document.ownerUid)];
   const owner = operation.ownerDone === true ? [] : [command(document.owner, document.ownerUid)];
-  return [...owner, ...document.formerOwners.map((former) => command(former.node, former.nodeUid))];
+  // An owner that was one before is asked once: its answer settles both.
+  const formers = document.formerOwners.filter((former) => operation.ownerDone === true || former.nodeUid !== document.ownerUid);
+  return [...owner, ...formers.map((former) => command(former.node, former.nodeUid))];
 }

@@ -48,7 +48,9 @@ export function placeVolume(request: PlacementRequest, candidates: readonly Cand
     if (fault !== undefined || session === undefined || driver === undefined) continue;
     if (best === undefined || isBetter(candidate, best.candidate)) best = { candidate, session, driver };
   }
-  return best === undefined ? { verdicts } : { verdicts, chosen: { node: best.candidate.node, session: best.session, driver: best.driver } };
+  return best === undefined
+    ? { verdicts }
+    : { verdicts, chosen: { node: best.candidate.node, session: best.session, driver: best.driver } };
 }
 
 function isBetter(one: Candidate, other: Candidate): boolean {
@@ -61,16 +63,35 @@ function candidateFault(request: PlacementRequest, candidate: Candidate, driver:
   if (node.lost !== undefined) return 'declared lost';
   if (session === undefined) return 'no session: the node is not in touch';
   if (node.cordoned) return 'cordoned';
-  if (driver === undefined) return `does not run driver ${request.driver}`;
-  const capabilities = driver.capabilities;
-  if (capabilities.scope !== 'global') return `runs ${request.driver} with local scope`;
-  if (request.accessMode !== undefined && !capabilities.accessModes.includes(request.accessMode)) return `driver ${request.driver} cannot keep access mode ${request.accessMode}`;
-  if (request.takeover !== undefined && !capabilities.takeover.includes(request.takeover)) return `driver ${request.driver} cannot keep takeover policy ${request.takeover}`;
-  if (request.needsSize && !capabilities.size) return `driver ${request.driver} cannot keep a size`;
-  if (request.needsClone && !capabilities.clone) return `driver ${request.driver} cannot clone`;
+  const fault = driverFault(request, driver);
+  if (fault !== undefined) return fault;
   const missing = Object.entries(request.topology).find(([key, value]) => node.labels[key] !== value);
   if (missing !== undefined) return `label ${missing[0]} is ${node.labels[missing[0]] ?? 'not set'}, asked for ${missing[1]}`;
   return undefined;
+}
+
+/** Why a node's driver cannot serve such a volume, as a node of the cluster; undefined = it can. */
+export function driverFault(
+  wanted: Pick<PlacementRequest, 'driver' | 'accessMode' | 'takeover'> & Partial<Pick<PlacementRequest, 'needsSize' | 'needsClone'>>,
+  driver: DriverInfo | undefined,
+): string | undefined {
+  if (driver === undefined) return `does not run driver ${wanted.driver}`;
+  const { capabilities } = driver;
+  if (capabilities.scope !== 'global') return `runs ${wanted.driver} with local scope`;
+  if (wanted.accessMode !== undefined && !capabilities.accessModes.includes(wanted.accessMode)) {
+    return `driver ${wanted.driver} cannot keep access mode ${wanted.accessMode}`;
+  }
+  if (wanted.takeover !== undefined && !canKeepPolicy(driver, wanted.takeover)) {
+    return `driver ${wanted.driver} cannot keep takeover policy ${wanted.takeover}`;
+  }
+  if (wanted.needsSize === true && !capabilities.size) return `driver ${wanted.driver} cannot keep a size`;
+  if (wanted.needsClone === true && !capabilities.clone) return `driver ${wanted.driver} cannot clone`;
+  return undefined;
+}
+
+/** `manual` asks nothing of a driver. */
+export function canKeepPolicy(driver: DriverInfo, policy: TakeoverPolicy): boolean {
+  return policy === 'manual' || driver.capabilities.takeover.includes(policy);
 }
 
 /** The policy a volume gets when none was asked for: the driver's first; for shared writers there is nothing to take over. */

@@ -14,6 +14,8 @@ export const LIMITS = {
   attachments: 1024,
   /** Evidence kept in the document, the youngest last; older evidence is in etcd's history until compaction. */
   evidence: 8,
+  /** Attachments that one change may end on evidence; each is compared in the transaction. */
+  releasedAtOnce: 4,
   /** Former owners that still owe an acknowledgement. */
   formerOwners: 16,
 } as const;

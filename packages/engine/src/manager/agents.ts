@@ -25,7 +25,12 @@ export class Agents {
   }
 
   /** @throws what the agent answers; NODE_UNAVAILABLE when nothing was begun; UNKNOWN_OUTCOME when no answer came */
-  async ask<T>(node: NodeName, message: AgentMessage, schema: z.ZodType<T>, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<T> {
+  async ask<T>(
+    node: NodeName,
+    message: AgentMessage,
+    schema: z.ZodType<T>,
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<T> {
     return openAnswer(await this.#request(node, message, options), schema);
   }
 
@@ -39,14 +44,24 @@ export class Agents {
   /** The mount ids of volumes on the node, and the beat of its agent; undefined when it does not answer quickly. */
   async users(node: NodeName, uids: readonly string[], signal?: AbortSignal): Promise<UsersAnswer | undefined> {
     try {
-      return openAnswer(await this.#request(node, { type: 'users', uids: [...uids] } as AgentMessage, { timeoutMs: USERS_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) }), usersAnswer);
+      return openAnswer(
+        await this.#request(node, { type: 'users', uids: [...uids] } as AgentMessage, {
+          timeoutMs: USERS_TIMEOUT_MS,
+          ...(signal === undefined ? {} : { signal }),
+        }),
+        usersAnswer,
+      );
     } catch (error) {
       if (error instanceof AppError) return undefined;
       throw error;
     }
   }
 
-  async #request(node: NodeName, message: AgentMessage, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<unknown> {
+  async #request(
+    node: NodeName,
+    message: AgentMessage,
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<unknown> {
     try {
       return await this.#bus.request(nodeSubject(node), message, options);
     } catch (error) {

@@ -29,7 +29,8 @@ export class ChangeFeed<T> implements AsyncIterable<T> {
       this.#items = [];
       yield* items;
       if (this.#signal.aborted) throw abortReason(this.#signal);
-      if (this.#overflowed) throw new AppError('OVERLOADED', `the watcher is more than ${String(ITEMS_MAX)} changes behind; watch anew`, {});
+      if (this.#overflowed)
+        throw new AppError('OVERLOADED', `the watcher is more than ${String(ITEMS_MAX)} changes behind; watch anew`, {});
       if (this.#items.length > 0) continue;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;

@@ -25,7 +25,13 @@ export class Claims {
   readonly #brake: Brake;
   readonly #log: Logger;
 
-  constructor(parts: { readonly records: VolumeRecords; readonly cache: ClusterCache; readonly agents: Agents; readonly brake: Brake; readonly log: Logger }) {
+  constructor(parts: {
+    readonly records: VolumeRecords;
+    readonly cache: ClusterCache;
+    readonly agents: Agents;
+    readonly brake: Brake;
+    readonly log: Logger;
+  }) {
     this.#records = parts.records;
     this.#cache = parts.cache;
     this.#agents = parts.agents;
@@ -42,7 +48,7 @@ export class Claims {
     } catch (error) {
       if (!hasReason(error, 'VOLUME_HELD')) throw error;
       const fence = await this.#fence(name, claim);
-      if (fence !== undefined) return this.#grant(name, { ...claim, fence });
+      if (fence !== undefined) return await this.#grant(name, { ...claim, fence });
       throw await this.#withUsers(error);
     }
   }
@@ -59,7 +65,8 @@ export class Claims {
   async heldList(message: MessageOf<'held-list'>): Promise<HeldListAnswer> {
     const { node, nodeUid, seq, from, to } = message;
     const inPart = (name: string): boolean => name >= from && (to === undefined || name < to);
-    if (!(await this.#cache.barrier())) throw new AppError('STORE_UNAVAILABLE', `the records of node ${node} cannot be read for now`, { node });
+    if (!(await this.#cache.barrier()))
+      throw new AppError('STORE_UNAVAILABLE', `the records of node ${node} cannot be read for now`, { node });
     const entries = new Map(message.entries.map((entry) => [entry.name, entry]));
     const given = [...this.#cache.volumes.attachedOn(node)].filter(inPart);
     for (const name of given) {
@@ -73,19 +80,28 @@ export class Claims {
       await this.#releaseAbsent(document, node, nodeUid, seq);
     }
     const notYours = message.entries.flatMap((entry) =>
-      entry.state === 'held' && entry.uid !== undefined && inPart(entry.name) && !this.#isRecorded(entry.name, entry.uid, node, nodeUid, entry.seq)
+      entry.state === 'held' &&
+      entry.uid !== undefined &&
+      inPart(entry.name) &&
+      !this.#isRecorded(entry.name, entry.uid, node, nodeUid, entry.seq)
         ? [{ name: entry.name, uid: entry.uid, seq: entry.seq }]
         : [],
     );
-    if (notYours.length > 0) this.#log.warn('node holds volumes that are not its own any more', { node, volumes: notYours.map((entry) => entry.name) });
+    if (notYours.length > 0)
+      this.#log.warn('node holds volumes that are not its own any more', { node, volumes: notYours.map((entry) => entry.name) });
     return { notYours };
   }
 
   async #releaseAbsent(document: VolumeDocument, node: NodeName, nodeUid: Claim['nodeUid'], seq: number): Promise<void> {
     const changed = await this.#records.change(document.name, (current, view) =>
-      decideRelease(current, { node, nodeUid, uid: document.uid, seq, detail: `absent from the list of the node at seq ${String(seq)}` }, view),
+      decideRelease(
+        current,
+        { node, nodeUid, uid: document.uid, seq, detail: `absent from the list of the node at seq ${String(seq)}` },
+        view,
+      ),
     );
-    if (changed.committed) this.#log.info('attachment released: the node does not hold it', { volume: document.name, uid: document.uid, node });
+    if (changed.committed)
+      this.#log.info('attachment released: the node does not hold it', { volume: document.name, uid: document.uid, node });
   }
 
   #isRecorded(name: VolumeName, uid: VolumeUid, node: NodeName, nodeUid: string, seq: number): boolean {
@@ -99,7 +115,15 @@ export class Claims {
     const { document, attachment, takeover } = changed.answer;
     for (const evidence of takeover) {
       this.#brake.countTakeover();
-      this.#log.warn('volume taken over', { volume: name, uid: document.uid, from: evidence.node, to: claim.node, evidence: evidence.kind, detail: evidence.detail, epoch: attachment.epoch });
+      this.#log.warn('volume taken over', {
+        volume: name,
+        uid: document.uid,
+        from: evidence.node,
+        to: claim.node,
+        evidence: evidence.kind,
+        detail: evidence.detail,
+        epoch: attachment.epoch,
+      });
     }
     return { name, uid: document.uid, spec: document.spec, epoch: attachment.epoch, seq: attachment.seq, mode: attachment.mode };
   }
@@ -109,7 +133,9 @@ export class Claims {
     const record = await this.#cache.readVolume(name);
     if (record === undefined || !wantsFence(record.document, claim, this.#records.view())) return undefined;
     const raised = await this.#records.change(name, (document) =>
-      document?.uid === record.document.uid ? decideRaiseEpoch(document) : { type: 'refuse', failure: { reason: 'CONTENTION', message: `volume ${name} was made anew`, fields: { volume: name } } },
+      document?.uid === record.document.uid
+        ? decideRaiseEpoch(document)
+        : { type: 'refuse', failure: { reason: 'CONTENTION', message: `volume ${name} was made anew`, fields: { volume: name } } },
     );
     const session = this.#agents.session(claim.node);
     const { uid, spec } = record.document;
@@ -130,7 +156,12 @@ export class Claims {
     const answer = await this.#agents.users(node, [uid]);
     const ids = answer?.users[uid as VolumeUid]; // the uid of the document
     if (ids === undefined || ids.length === 0) return error;
-    return new AppError(error.reason, error.message, { ...error.failure.fields, mountIds: ids.slice(0, MOUNT_IDS_NAMED_MAX).join(',') }, error);
+    return new AppError(
+      error.reason,
+      error.message,
+      { ...error.failure.fields, mountIds: ids.slice(0, MOUNT_IDS_NAMED_MAX).join(',') },
+      error,
+    );
   }
 }
 

@@ -59,8 +59,10 @@ export class ManagerApi implements VolplaneApi {
   mountVolume = (request: MountVolumeRequest, context: CallContext): Promise<MountView> => this.#volumes.mountVolume(request, context);
   unmountVolume = (request: UnmountVolumeRequest, context: CallContext): Promise<void> => this.#volumes.unmountVolume(request, context);
   getPath = (request: VolumeRef, context: CallContext): Promise<{ readonly path?: string }> => this.#volumes.getPath(request, context);
-  getStatus = (request: VolumeRef, context: CallContext): Promise<{ readonly status: StringMap }> => this.#volumes.getStatus(request, context);
-  transferOwnership = (request: TransferOwnershipRequest, context: CallContext): Promise<VolumeView> => this.#volumes.transferOwnership(request, context);
+  getStatus = (request: VolumeRef, context: CallContext): Promise<{ readonly status: StringMap }> =>
+    this.#volumes.getStatus(request, context);
+  transferOwnership = (request: TransferOwnershipRequest, context: CallContext): Promise<VolumeView> =>
+    this.#volumes.transferOwnership(request, context);
   forceRelease = (request: ForceReleaseRequest, context: CallContext): Promise<VolumeView> => this.#volumes.forceRelease(request, context);
   expandVolume = (request: ExpandVolumeRequest, context: CallContext): Promise<VolumeView> => this.#volumes.expandVolume(request, context);
   createSnapshot = (request: SnapshotRequest, context: CallContext): Promise<VolumeView> => this.#volumes.createSnapshot(request, context);
@@ -68,16 +70,22 @@ export class ManagerApi implements VolplaneApi {
   watchVolumes = (request: WatchRequest, context: CallContext): AsyncIterable<VolumeEvent> => watchVolumes(this.#cache, request, context);
 
   releaseGone = (request: ReleaseGoneRequest, context: CallContext): Promise<VolumeView> => this.#nodes.releaseGone(request, context);
-  listSnapshots = (request: ListSnapshotsRequest, context: CallContext): Promise<SnapshotPage> => this.#nodes.listSnapshots(request, context);
+  listSnapshots = (request: ListSnapshotsRequest, context: CallContext): Promise<SnapshotPage> =>
+    this.#nodes.listSnapshots(request, context);
   getCapacity = (request: CapacityRequest, context: CallContext): Promise<CapacityView> => this.#nodes.getCapacity(request, context);
 
-  explainVolume = (request: ExplainVolumeRequest, context: CallContext): Promise<VolumeExplanation> => this.#nodes.explainVolume(request, context);
+  explainVolume = (request: ExplainVolumeRequest, context: CallContext): Promise<VolumeExplanation> =>
+    this.#nodes.explainVolume(request, context);
   listNodes = (request: PageRequest, context: CallContext): Promise<NodePage> => this.#nodes.listNodes(request, context);
   getNode = (request: { readonly name: string }, context: CallContext): Promise<NodeView> => this.#nodes.getNode(request, context);
-  cordonNode = (request: { readonly name: string; readonly cordoned: boolean }, context: CallContext): Promise<NodeView> => this.#nodes.cordonNode(request, context);
+  cordonNode = (request: { readonly name: string; readonly cordoned: boolean }, context: CallContext): Promise<NodeView> =>
+    this.#nodes.cordonNode(request, context);
   drainNode = (request: { readonly name: string }, context: CallContext): Promise<DrainView> => this.#nodes.drainNode(request, context);
-  planNodeLost = (request: { readonly name: string }, context: CallContext): Promise<NodeLostPlan> => this.#nodes.planNodeLost(request, context);
-  declareNodeLost = (request: DeclareNodeLostRequest, context: CallContext): Promise<NodeLostPlan> => this.#nodes.declareNodeLost(request, context);
+  planNodeLost = (request: { readonly name: string }, context: CallContext): Promise<NodeLostPlan> =>
+    this.#nodes.planNodeLost(request, context);
+  declareNodeLost = (request: DeclareNodeLostRequest, context: CallContext): Promise<NodeLostPlan> =>
+    this.#nodes.declareNodeLost(request, context);
   watchNodes = (request: WatchRequest, context: CallContext): AsyncIterable<NodeEvent> => this.#nodes.watchNodes(request, context);
-  listDrivers = (request: { readonly node?: string }, context: CallContext): Promise<readonly DriverView[]> => this.#nodes.listDrivers(request, context);
+  listDrivers = (request: { readonly node?: string }, context: CallContext): Promise<readonly DriverView[]> =>
+    this.#nodes.listDrivers(request, context);
 }

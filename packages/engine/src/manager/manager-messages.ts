@@ -1,6 +1,14 @@
 import { AppError, toFailure, unreachable, type Clock, type Logger } from '@volplane/base';
 import type { Bus, BusSubscription } from '@volplane/ports';
-import { answerFailure, answerOk, managerMessage, MANAGERS_GROUP, MANAGERS_SUBJECT, parseMessage, type ManagerMessage } from '@volplane/wire';
+import {
+  answerFailure,
+  answerOk,
+  managerMessage,
+  MANAGERS_GROUP,
+  MANAGERS_SUBJECT,
+  parseMessage,
+  type ManagerMessage,
+} from '@volplane/wire';
 import type { VolplaneApi } from '../api.js';
 import { callApi } from '../api-call.js';
 import type { Claims } from './claims.js';

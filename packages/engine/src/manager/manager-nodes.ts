@@ -109,7 +109,7 @@ export class ManagerNodes {
     return Promise.reject(notYet('explain'));
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await, require-yield -- refuses until it is built
+  // eslint-disable-next-line require-yield -- refuses until it is built
   async *watchNodes(_request: WatchRequest, _context: CallContext): AsyncIterable<NodeEvent> {
     throw notYet('watch of nodes');
   }
@@ -123,7 +123,14 @@ export class ManagerNodes {
     return {
       name,
       uid: document.uid,
-      state: document.lost !== undefined ? 'lost' : session === undefined ? 'gone' : heard !== undefined && heard.agoMs > SILENT_MS ? 'silent' : 'connected',
+      state:
+        document.lost !== undefined
+          ? 'lost'
+          : session === undefined
+            ? 'gone'
+            : heard !== undefined && heard.agoMs > SILENT_MS
+              ? 'silent'
+              : 'connected',
       drivers: document.drivers,
       labels: document.labels,
       version: document.version,

@@ -1,10 +1,19 @@
 import { AppError, hasReason, type Failure, type Logger, type Random } from '@volplane/base';
-import { decideAnswer, decideDropLost, decideRehome, pendingCommands, type OperationId, type PendingCommand, type VolumeDocument, type VolumeName } from '@volplane/domain';
+import {
+  decideAnswer,
+  decideDropLost,
+  decideRehome,
+  pendingCommands,
+  type OperationId,
+  type PendingCommand,
+  type VolumeDocument,
+  type VolumeName,
+} from '@volplane/domain';
 import { commandAnswer, toCommandAnswer, type CommandAnswer } from '@volplane/wire';
 import type { ClusterCache } from '../store/cluster-cache.js';
 import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
-import { candidates, choose, toLiveNode } from './placing.js';
+import { asPlaced, candidates, choose, toLiveNode } from './placing.js';
 
 /** How far a volume's pending operation could be brought. */
 export interface Driven {
@@ -27,7 +36,13 @@ export class Operations {
   readonly #log: Logger;
   readonly #driving = new Map<VolumeName, Promise<Driven>>();
 
-  constructor(parts: { readonly records: VolumeRecords; readonly cache: ClusterCache; readonly agents: Agents; readonly random: Random; readonly log: Logger }) {
+  constructor(parts: {
+    readonly records: VolumeRecords;
+    readonly cache: ClusterCache;
+    readonly agents: Agents;
+    readonly random: Random;
+    readonly log: Logger;
+  }) {
     this.#records = parts.records;
     this.#cache = parts.cache;
     this.#agents = parts.agents;
@@ -62,7 +77,10 @@ export class Operations {
       failure = results.find((result) => result.failure !== undefined)?.failure ?? failure;
       if (!results.some((result) => result.progress)) return failure === undefined ? { settled: false } : { settled: false, failure };
     }
-    return { settled: false, failure: { reason: 'CONTENTION', message: `volume ${name} keeps changing while its operation runs`, fields: { volume: name } } };
+    return {
+      settled: false,
+      failure: { reason: 'CONTENTION', message: `volume ${name} keeps changing while its operation runs`, fields: { volume: name } },
+    };
   }
 
   async #runGuarded(document: VolumeDocument, command: PendingCommand): Promise<StepResult> {
@@ -70,7 +88,13 @@ export class Operations {
       return await this.#run(document, command);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      this.#log.debug('operation step did not finish', { volume: document.name, uid: document.uid, node: command.node, kind: command.kind, error });
+      this.#log.debug('operation step did not finish', {
+        volume: document.name,
+        uid: document.uid,
+        node: command.node,
+        kind: command.kind,
+        error,
+      });
       if (hasReason(error, 'NOT_OWNER', 'SESSION_LOST')) await this.#refresh(document, command);
       return { progress: false, failure: error.failure };
     }
@@ -78,7 +102,7 @@ export class Operations {
 
   async #run(document: VolumeDocument, command: PendingCommand): Promise<StepResult> {
     const session = this.#cache.sessions.get(command.node)?.document;
-    if (session === undefined || session.nodeUid !== command.nodeUid) return this.#withoutNode(document, command);
+    if (session === undefined || session.nodeUid !== command.nodeUid) return await this.#withoutNode(document, command);
     const answer = toCommandAnswer(
       await this.#agents.ask(
         command.node,
@@ -98,13 +122,18 @@ export class Operations {
         { timeoutMs: COMMAND_TIMEOUT_MS },
       ),
     );
-    return this.#record(document, command, answer);
+    return await this.#record(document, command, answer);
   }
 
   async #record(document: VolumeDocument, command: PendingCommand, answer: CommandAnswer): Promise<StepResult> {
     const { uid } = document;
     const changed = await this.#records.change(document.name, (current, view) =>
-      decideAnswer(current, { uid, operationId: command.operationId, nodeUid: command.nodeUid, epoch: command.epoch, result: answer }, this.newOperationId(), view),
+      decideAnswer(
+        current,
+        { uid, operationId: command.operationId, nodeUid: command.nodeUid, epoch: command.epoch, result: answer },
+        this.newOperationId(),
+        view,
+      ),
     );
     if (answer.type === 'failed') return { progress: changed.committed, failure: answer.failure };
     return { progress: true };
@@ -113,7 +142,9 @@ export class Operations {
   /** The node that should act is gone, or another machine has its name. */
   async #withoutNode(document: VolumeDocument, command: PendingCommand): Promise<StepResult> {
     if (command.nodeUid !== document.ownerUid) {
-      const dropped = await this.#records.change(document.name, (current, view) => (current === undefined ? { type: 'unchanged', answer: undefined } : decideDropLost(current, view)));
+      const dropped = await this.#records.change(document.name, (current, view) =>
+        current === undefined ? { type: 'unchanged', answer: undefined } : decideDropLost(current, view),
+      );
       return { progress: dropped.committed };
     }
     await this.rehome(document);
@@ -122,10 +153,7 @@ export class Operations {
 
   /** Gives the volume to a live node because its owner's session has ended. @throws AppError when no node can take it */
   async rehome(document: VolumeDocument): Promise<void> {
-    const { spec } = document;
-    const to = toLiveNode(
-      choose({ driver: spec.driver, accessMode: spec.accessMode, topology: {}, needsSize: false, needsClone: false }, candidates(this.#cache)),
-    );
+    const to = toLiveNode(choose(asPlaced(document.spec), candidates(this.#cache)));
     await this.#records.change(document.name, (current, view) =>
       current?.ownerUid !== document.ownerUid ? { type: 'unchanged', answer: document } : decideRehome(current, to, 'owner-gone', view),
     );

@@ -1,5 +1,5 @@
 import { AppError } from '@volplane/base';
-import { placeVolume, type Candidate, type LiveNode, type Placement, type PlacementRequest } from '@volplane/domain';
+import { placeVolume, type Candidate, type LiveNode, type Placement, type PlacementRequest, type VolumeSpec } from '@volplane/domain';
 import type { ClusterCache } from '../store/cluster-cache.js';
 
 /** Every registered node as a candidate, from memory. */
@@ -11,6 +11,12 @@ export function candidates(cache: ClusterCache): readonly Candidate[] {
   });
 }
 
+/** What a node must offer to own a volume that is there; where it was to be placed at first is not kept. */
+export function asPlaced(spec: VolumeSpec): PlacementRequest {
+  const { driver, accessMode, takeover } = spec;
+  return { driver, accessMode, takeover, topology: {}, needsSize: spec.sizeBytes !== undefined, needsClone: false };
+}
+
 /** @throws AppError DRIVER_NOT_FOUND when nobody runs the driver, NODE_LACKS_DRIVER naming why each node lost */
 export function choose(request: PlacementRequest, all: readonly Candidate[]): NonNullable<Placement['chosen']> {
   const placement = placeVolume(request, all);
@@ -19,7 +25,25 @@ export function choose(request: PlacementRequest, all: readonly Candidate[]): No
     throw new AppError('DRIVER_NOT_FOUND', `no registered node runs driver ${request.driver}`, { driver: request.driver });
   }
   const verdicts = placement.verdicts.slice(0, VERDICTS_NAMED_MAX).map((verdict) => `${verdict.node}: ${verdict.reason}`);
-  throw new AppError('NODE_LACKS_DRIVER', `no node can take a volume of driver ${request.driver}: ${verdicts.join('; ')}`, { driver: request.driver, nodes: verdicts.join('; ') });
+  throw new AppError('NODE_LACKS_DRIVER', `no node can take a volume of driver ${request.driver}: ${verdicts.join('; ')}`, {
+    driver: request.driver,
+    nodes: verdicts.join('; '),
+  });
+}
+
+/** {@link choose} from memory; that no node can take the volume counts only after a linearizable read. */
+export async function chooseFresh(
+  cache: ClusterCache,
+  request: PlacementRequest,
+  signal?: AbortSignal,
+): Promise<NonNullable<Placement['chosen']>> {
+  try {
+    return choose(request, candidates(cache));
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    await cache.barrier(signal);
+    return choose(request, candidates(cache));
+  }
 }
 
 export function toLiveNode(chosen: NonNullable<Placement['chosen']>): LiveNode {

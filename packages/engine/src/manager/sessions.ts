@@ -1,7 +1,14 @@
 import { AppError, hasReason, type Clock, type Logger } from '@volplane/base';
 import { heldDigest, type NodeDocument, type NodeName, type SessionDocument, type SessionId, type VolumeUid } from '@volplane/domain';
 import type { KvStore, KvTransaction, KvWrite } from '@volplane/ports';
-import { encodeDocument, parseNodeDocument, parseSessionDocument, type HeartbeatAnswer, type MessageOf, type Registered } from '@volplane/wire';
+import {
+  encodeDocument,
+  parseNodeDocument,
+  parseSessionDocument,
+  type HeartbeatAnswer,
+  type MessageOf,
+  type Registered,
+} from '@volplane/wire';
 import type { ClusterCache } from '../store/cluster-cache.js';
 import type { GroupCommit } from '../store/group-commit.js';
 import { inventoryKey, nodeKey, sessionKey, unguardedKey } from '../store/keys.js';
@@ -17,7 +24,14 @@ export class Sessions {
   /** What this manager heard itself; a hint for display and for the lifetime of routed mounts. */
   readonly #heard = new Map<NodeName, { readonly atMs: number; readonly beat: number; readonly incarnation: string }>();
 
-  constructor(parts: { readonly kv: KvStore; readonly commits: GroupCommit; readonly cache: ClusterCache; readonly clock: Clock; readonly log: Logger; readonly ttlMs: number }) {
+  constructor(parts: {
+    readonly kv: KvStore;
+    readonly commits: GroupCommit;
+    readonly cache: ClusterCache;
+    readonly clock: Clock;
+    readonly log: Logger;
+    readonly ttlMs: number;
+  }) {
     this.#kv = parts.kv;
     this.#commits = parts.commits;
     this.#cache = parts.cache;
@@ -35,7 +49,10 @@ export class Sessions {
   async register(message: MessageOf<'register'>): Promise<Registered> {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const [nodeRead, sessionRead] = await Promise.all([this.#kv.get(nodeKey(message.node)), this.#kv.get(sessionKey(message.node))]);
-      const node = nodeRead.entry === undefined ? undefined : { document: parseNodeDocument(nodeRead.entry.key, nodeRead.entry.value), modRevision: nodeRead.entry.modRevision };
+      const node =
+        nodeRead.entry === undefined
+          ? undefined
+          : { document: parseNodeDocument(nodeRead.entry.key, nodeRead.entry.value), modRevision: nodeRead.entry.modRevision };
       const nodeWrite = this.#nodeWrite(message, node);
       const present = sessionRead.entry;
       if (present === undefined) {
@@ -47,14 +64,19 @@ export class Sessions {
       checkSuccession(message, document);
       // Refreshed first: the agent counts its session from the moment at which it sent the registration.
       if (!(await this.#kv.keepAliveLease(document.session))) continue;
-      if (document.incarnation === message.incarnation && document.startNumber === message.startNumber) return { session: document.session, ttlMs: this.#ttlMs };
+      if (document.incarnation === message.incarnation && document.startNumber === message.startNumber)
+        return { session: document.session, ttlMs: this.#ttlMs };
       const next = this.#sessionDocument(message, document.session, document.since);
       const outcome = await this.#commits.submit({
         compares: [{ type: 'revision', key: present.key, modRevision: present.modRevision }, ...nodeWrite.compares],
         writes: [{ type: 'put', key: present.key, value: encodeDocument(next), lease: document.session }, ...nodeWrite.writes],
       });
       if (outcome.succeeded) {
-        this.#log.info('session continued by a new incarnation', { node: message.node, incarnation: message.incarnation, session: document.session });
+        this.#log.info('session continued by a new incarnation', {
+          node: message.node,
+          incarnation: message.incarnation,
+          session: document.session,
+        });
         return { session: document.session, ttlMs: this.#ttlMs };
       }
     }
@@ -68,13 +90,20 @@ export class Sessions {
   async heartbeat(message: MessageOf<'heartbeat'>): Promise<HeartbeatAnswer> {
     const ended: HeartbeatAnswer = { alive: false, wantsList: false, wantsInventory: false };
     if (!(await this.#kv.keepAliveLease(message.session))) return ended;
-    const outcome = await this.#commits.submit({ compares: [{ type: 'lease', key: sessionKey(message.node), lease: message.session }], writes: [] });
+    const outcome = await this.#commits.submit({
+      compares: [{ type: 'lease', key: sessionKey(message.node), lease: message.session }],
+      writes: [],
+    });
     if (!outcome.succeeded) return ended;
     let known = this.#cache.sessions.get(message.node);
     if (known === undefined || known.document.incarnation !== message.incarnation) known = await this.#cache.readSession(message.node);
     if (known?.document.incarnation !== message.incarnation || known.document.nodeUid !== message.nodeUid) return ended;
     this.#heard.set(message.node, { atMs: this.#clock.monotonicMs(), beat: message.beat, incarnation: message.incarnation });
-    return { alive: true, wantsList: this.recordedDigest(message.node, message.nodeUid) !== message.digest, wantsInventory: !this.#cache.inventories.has(message.node) };
+    return {
+      alive: true,
+      wantsList: this.recordedDigest(message.node, message.nodeUid) !== message.digest,
+      wantsInventory: !this.#cache.inventories.has(message.node),
+    };
   }
 
   /** The digest of what the records say the node holds. */
@@ -91,20 +120,34 @@ export class Sessions {
   /** When this manager last heard the node itself; undefined = never. */
   heard(node: NodeName): { readonly agoMs: number; readonly beat: number; readonly incarnation: string } | undefined {
     const heard = this.#heard.get(node);
-    return heard === undefined ? undefined : { agoMs: this.#clock.monotonicMs() - heard.atMs, beat: heard.beat, incarnation: heard.incarnation };
+    return heard === undefined
+      ? undefined
+      : { agoMs: this.#clock.monotonicMs() - heard.atMs, beat: heard.beat, incarnation: heard.incarnation };
   }
 
   /** Durable, outside the lease: while the mark is there, the end of the node's session is no evidence. */
   async setUnguarded(message: MessageOf<'unguarded'>): Promise<void> {
     const key = unguardedKey(message.node);
-    const write: KvWrite = message.unguarded ? { type: 'put', key, value: JSON.stringify({ schema: 1, node: message.node, since: this.#now() }) } : { type: 'delete', key };
-    const outcome = await this.#commits.submit({ compares: [{ type: 'lease', key: sessionKey(message.node), lease: message.session }], writes: [write] });
-    if (!outcome.succeeded) throw new AppError('SESSION_LOST', `node ${message.node} has no session ${message.session} any more`, { node: message.node });
+    const write: KvWrite = message.unguarded
+      ? { type: 'put', key, value: JSON.stringify({ schema: 1, node: message.node, since: this.#now() }) }
+      : { type: 'delete', key };
+    const outcome = await this.#commits.submit({
+      compares: [{ type: 'lease', key: sessionKey(message.node), lease: message.session }],
+      writes: [write],
+    });
+    if (!outcome.succeeded)
+      throw new AppError('SESSION_LOST', `node ${message.node} has no session ${message.session} any more`, { node: message.node });
     this.#log.warn(message.unguarded ? 'node is unguarded' : 'node is guarded again', { node: message.node });
   }
 
   async saveInventory(message: MessageOf<'inventory'>): Promise<void> {
-    const value = JSON.stringify({ schema: 1, node: message.node, at: this.#now(), truncated: message.truncated, volumes: message.volumes });
+    const value = JSON.stringify({
+      schema: 1,
+      node: message.node,
+      at: this.#now(),
+      truncated: message.truncated,
+      volumes: message.volumes,
+    });
     await this.#commits.submit({
       compares: [{ type: 'lease', key: sessionKey(message.node), lease: message.session }],
       writes: [{ type: 'put', key: inventoryKey(message.node), value }],
@@ -116,7 +159,10 @@ export class Sessions {
     const session = lease as SessionId; // a lease id in decimal is what a session id is
     const transaction: KvTransaction = {
       compares: [{ type: 'revision', key: sessionKey(message.node), modRevision: 0 }, ...nodeWrite.compares],
-      writes: [{ type: 'put', key: sessionKey(message.node), value: encodeDocument(this.#sessionDocument(message, session, this.#now())), lease }, ...nodeWrite.writes],
+      writes: [
+        { type: 'put', key: sessionKey(message.node), value: encodeDocument(this.#sessionDocument(message, session, this.#now())), lease },
+        ...nodeWrite.writes,
+      ],
     };
     try {
       const outcome = await this.#commits.submit(transaction);
@@ -142,16 +188,27 @@ export class Sessions {
     }
   }
 
-  #nodeWrite(message: MessageOf<'register'>, present: { readonly document: NodeDocument; readonly modRevision: number } | undefined): Guarded {
+  #nodeWrite(
+    message: MessageOf<'register'>,
+    present: { readonly document: NodeDocument; readonly modRevision: number } | undefined,
+  ): Guarded {
     const before = present?.document;
     if (before !== undefined && before.uid === message.nodeUid && before.lost !== undefined) {
-      throw new AppError('NODE_LOST', `node ${message.node} was declared lost by ${before.lost.by} and cannot come back with its old data`, { node: message.node, at: before.lost.at });
+      throw new AppError(
+        'NODE_LOST',
+        `node ${message.node} was declared lost by ${before.lost.by} and cannot come back with its old data`,
+        { node: message.node, at: before.lost.at },
+      );
     }
     if (before !== undefined && before.uid !== message.nodeUid && before.lost === undefined) {
-      throw new AppError('NODE_NAME_TAKEN', `node name ${message.node} belongs to node uid ${before.uid}; declare that node lost before another takes its name`, {
-        node: message.node,
-        uid: before.uid,
-      });
+      throw new AppError(
+        'NODE_NAME_TAKEN',
+        `node name ${message.node} belongs to node uid ${before.uid}; declare that node lost before another takes its name`,
+        {
+          node: message.node,
+          uid: before.uid,
+        },
+      );
     }
     const same = before?.uid === message.nodeUid;
     const document: NodeDocument = {
@@ -171,7 +228,15 @@ export class Sessions {
   }
 
   #sessionDocument(message: MessageOf<'register'>, session: SessionId, since: string): SessionDocument {
-    return { schema: 1, node: message.node, nodeUid: message.nodeUid, session, incarnation: message.incarnation, startNumber: message.startNumber, since };
+    return {
+      schema: 1,
+      node: message.node,
+      nodeUid: message.nodeUid,
+      session,
+      incarnation: message.incarnation,
+      startNumber: message.startNumber,
+      since,
+    };
   }
 
   #now(): string {
@@ -183,13 +248,20 @@ type Guarded = Pick<KvTransaction, 'compares' | 'writes'>;
 
 function checkSuccession(message: MessageOf<'register'>, present: SessionDocument): void {
   if (present.nodeUid !== message.nodeUid) {
-    throw new AppError('NODE_NAME_TAKEN', `node name ${message.node} is in use by node uid ${present.nodeUid} since ${present.since}`, { node: message.node, uid: present.nodeUid });
+    throw new AppError('NODE_NAME_TAKEN', `node name ${message.node} is in use by node uid ${present.nodeUid} since ${present.since}`, {
+      node: message.node,
+      uid: present.nodeUid,
+    });
   }
   const repeated = present.startNumber === message.startNumber && present.incarnation === message.incarnation;
   if (present.startNumber >= message.startNumber && !repeated) {
-    throw new AppError('STALE_CLAIM', `registration ${String(message.startNumber)} of node ${message.node} is older than its registration ${String(present.startNumber)}`, {
-      node: message.node,
-    });
+    throw new AppError(
+      'STALE_CLAIM',
+      `registration ${String(message.startNumber)} of node ${message.node} is older than its registration ${String(present.startNumber)}`,
+      {
+        node: message.node,
+      },
+    );
   }
 }
 

@@ -20,7 +20,14 @@ export class Sweeper implements Service {
   readonly #retries = new Map<VolumeName, { attempt: number; notBeforeMs: number }>();
   #wake: () => void = () => undefined;
 
-  constructor(parts: { readonly cache: ClusterCache; readonly operations: Operations; readonly managerId: string; readonly clock: Clock; readonly random: Random; readonly log: Logger }) {
+  constructor(parts: {
+    readonly cache: ClusterCache;
+    readonly operations: Operations;
+    readonly managerId: string;
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly log: Logger;
+  }) {
     this.#cache = parts.cache;
     this.#operations = parts.operations;
     this.#managerId = parts.managerId;
@@ -121,7 +128,9 @@ export class Sweeper implements Service {
     this.#wake = () => {
       woken.abort();
     };
-    await sleep(this.#clock, SWEEP_PERIOD_MS * (0.75 + this.#random.float() / 2), AbortSignal.any([signal, woken.signal])).catch(() => undefined);
+    await sleep(this.#clock, SWEEP_PERIOD_MS * (0.75 + this.#random.float() / 2), AbortSignal.any([signal, woken.signal])).catch(
+      () => undefined,
+    );
   }
 }
 

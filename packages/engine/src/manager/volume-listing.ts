@@ -6,7 +6,8 @@ import type { ClusterCache } from '../store/cluster-cache.js';
 import type { Agents } from './agents.js';
 
 /** Where the next page begins: among the global volumes, or among one node's local ones. */
-type Cursor = { readonly scope: 'global'; readonly after: string } | { readonly scope: 'local'; readonly node: string; readonly token?: string };
+type Cursor =
+  { readonly scope: 'global'; readonly after: string } | { readonly scope: 'local'; readonly node: string; readonly token?: string };
 
 /** Lists the cluster's volumes: the global ones from memory, then every node's local ones from its agent, node by node. */
 export class VolumeListing {
@@ -22,7 +23,11 @@ export class VolumeListing {
     const pageSize = pageSizeOf(request);
     const warnings: string[] = [];
     if (request.stale !== true && !(await this.#cache.barrier(context.signal))) {
-      throw new AppError('STORE_UNAVAILABLE', 'the list cannot be read as of now: the watch is behind; ask with stale, or repeat the call', {});
+      throw new AppError(
+        'STORE_UNAVAILABLE',
+        'the list cannot be read as of now: the watch is behind; ask with stale, or repeat the call',
+        {},
+      );
     }
     const volumes: VolumeView[] = [];
     let cursor = parseCursor(request.pageToken);
@@ -34,7 +39,7 @@ export class VolumeListing {
       warnings.push(...this.#invalidWarnings());
       cursor = { scope: 'local', node: '' };
     }
-    return this.#localPages(request, cursor, { pageSize, volumes, warnings }, context);
+    return await this.#localPages(request, cursor, { pageSize, volumes, warnings }, context);
   }
 
   /** Adds global volumes up to the page's size. @returns the last name when there may be more */
@@ -64,30 +69,44 @@ export class VolumeListing {
   ): Promise<VolumePage> {
     const { volumes, warnings, pageSize } = page;
     const unansweredNodes: NodeName[] = [];
-    const nodes = [...this.#cache.nodes.keys()].sort().filter((node) => node >= cursor.node && (request.filter?.node === undefined || request.filter.node === node));
+    const nodes = [...this.#cache.nodes.keys()]
+      .sort()
+      .filter((node) => node >= cursor.node && (request.filter?.node === undefined || request.filter.node === node));
     let resumed: string | undefined = cursor.token;
     for (let index = 0; index < nodes.length; index += NODES_AT_ONCE) {
       const group = nodes.slice(index, index + NODES_AT_ONCE);
       // A bounded group of nodes at a time: the page may be full before all are asked.
-      const answers = await Promise.all(group.map((node) => this.#nodePage(node, request, node === cursor.node ? resumed : undefined, pageSize, context)));
+      const answers = await Promise.all(
+        group.map((node) => this.#nodePage(node, request, node === cursor.node ? resumed : undefined, pageSize, context)),
+      );
       resumed = undefined;
       for (const [position, answer] of answers.entries()) {
         const node = group[position];
         if (node === undefined) continue;
         if (answer === undefined) unansweredNodes.push(node);
         const room = pageSize - volumes.length;
-        if (answer !== undefined && answer.volumes.length > room) return { volumes, nextPageToken: toToken({ scope: 'local', node }), unansweredNodes, warnings };
+        if (answer !== undefined && answer.volumes.length > room)
+          return { volumes, nextPageToken: toToken({ scope: 'local', node }), unansweredNodes, warnings };
         volumes.push(...(answer?.volumes ?? this.#mirrored(node).filter((view) => passesFilter(view, request.filter))).slice(0, room));
-        if (answer?.nextPageToken !== undefined) return { volumes, nextPageToken: toToken({ scope: 'local', node, token: answer.nextPageToken }), unansweredNodes, warnings };
+        if (answer?.nextPageToken !== undefined)
+          return { volumes, nextPageToken: toToken({ scope: 'local', node, token: answer.nextPageToken }), unansweredNodes, warnings };
         const next = nodes[index + position + 1];
-        if (volumes.length >= pageSize && next !== undefined) return { volumes, nextPageToken: toToken({ scope: 'local', node: next }), unansweredNodes, warnings };
+        if (volumes.length >= pageSize && next !== undefined)
+          return { volumes, nextPageToken: toToken({ scope: 'local', node: next }), unansweredNodes, warnings };
       }
     }
-    if (unansweredNodes.length > 0) warnings.push(`no answer from ${unansweredNodes.join(', ')}: their local volumes are shown as last known`);
+    if (unansweredNodes.length > 0)
+      warnings.push(`no answer from ${unansweredNodes.join(', ')}: their local volumes are shown as last known`);
     return { volumes, unansweredNodes, warnings };
   }
 
-  async #nodePage(node: NodeName, request: ListVolumesRequest, pageToken: string | undefined, pageSize: number, context: CallContext): Promise<VolumePage | undefined> {
+  async #nodePage(
+    node: NodeName,
+    request: ListVolumesRequest,
+    pageToken: string | undefined,
+    pageSize: number,
+    context: CallContext,
+  ): Promise<VolumePage | undefined> {
     if (!this.#cache.sessions.has(node)) return undefined;
     const asked: ListVolumesRequest = {
       pageSize,
@@ -95,7 +114,10 @@ export class VolumeListing {
       ...(pageToken === undefined ? {} : { pageToken }),
     };
     try {
-      return await this.#agents.call<VolumePage>(node, 'listVolumes', asked, { signal: context.signal, timeoutMs: Math.min(context.timeoutMs, NODE_TIMEOUT_MS) });
+      return await this.#agents.call<VolumePage>(node, 'listVolumes', asked, {
+        signal: context.signal,
+        timeoutMs: Math.min(context.timeoutMs, NODE_TIMEOUT_MS),
+      });
     } catch (error) {
       if (error instanceof AppError && error.kind !== 'invalid') return undefined;
       throw error;
@@ -106,7 +128,9 @@ export class VolumeListing {
   #mirrored(node: NodeName): readonly VolumeView[] {
     const json = this.#cache.inventories.get(node);
     if (json === undefined) return [];
-    const parsed = JSON.parse(json) as { readonly volumes?: readonly { readonly name: string; readonly uid: string; readonly driver: string; readonly createdAt: string }[] }; // written by managers from a validated message
+    const parsed = JSON.parse(json) as {
+      readonly volumes?: readonly { readonly name: string; readonly uid: string; readonly driver: string; readonly createdAt: string }[];
+    }; // written by managers from a validated message
     return (parsed.volumes ?? []).map(
       (volume) =>
         ({
@@ -137,10 +161,14 @@ export class VolumeListing {
 function parseCursor(token: string | undefined): Cursor {
   if (token === undefined || token === '') return { scope: 'global', after: '' };
   try {
-    const value = JSON.parse(Buffer.from(token, 'base64url').toString('utf8')) as Partial<Record<'scope' | 'after' | 'node' | 'token', unknown>>; // checked field by field below
+    const value = JSON.parse(Buffer.from(token, 'base64url').toString('utf8')) as Partial<
+      Record<'scope' | 'after' | 'node' | 'token', unknown>
+    >; // checked field by field below
     if (value.scope === 'global' && typeof value.after === 'string') return { scope: 'global', after: value.after };
     if (value.scope === 'local' && typeof value.node === 'string' && (value.node === '' || isNodeName(value.node))) {
-      return typeof value.token === 'string' ? { scope: 'local', node: value.node, token: value.token } : { scope: 'local', node: value.node };
+      return typeof value.token === 'string'
+        ? { scope: 'local', node: value.node, token: value.token }
+        : { scope: 'local', node: value.node };
     }
   } catch (error) {
     throw new AppError('PAGE_TOKEN_INVALID', 'the page token was not made by this list', { field: 'page_token' }, error);

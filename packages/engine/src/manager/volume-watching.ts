@@ -12,14 +12,19 @@ export async function* watchVolumes(cache: ClusterCache, request: WatchRequest, 
   const stopListening = cache.listen({
     onVolume: (name, record, revision) => {
       if (!name.startsWith(prefix)) return;
-      feed.push(record === undefined ? { type: 'removed', name, revision } : { type: 'changed', volume: toVolumeView(record.document, record.modRevision), revision });
+      feed.push(
+        record === undefined
+          ? { type: 'removed', name, revision }
+          : { type: 'changed', volume: toVolumeView(record.document, record.modRevision), revision },
+      );
     },
   });
   try {
     const present: VolumeName[] = [...cache.volumes.names()].filter((name) => name.startsWith(prefix));
     for (const name of present) {
       const record = cache.volumes.get(name);
-      if (record !== undefined) yield { type: 'present', volume: toVolumeView(record.document, record.modRevision), revision: record.modRevision };
+      if (record !== undefined)
+        yield { type: 'present', volume: toVolumeView(record.document, record.modRevision), revision: record.modRevision };
     }
     yield { type: 'synced', revision: cache.revision };
     yield* feed;

@@ -1,4 +1,4 @@
-import { backoffMs, errorText, sleep, type Clock, type Logger, type Random, type Service } from "@volplane/base";
+import { backoffMs, errorText, sleep, type Clock, type Logger, type Random, type Service } from '@volplane/base';
 import type { NodeDocument, NodeName, SessionDocument, VolumeDocument, VolumeName } from '@volplane/domain';
 import { KV_LIMITS, type KvEntry, type KvEvent, type KvStore, type KvWatch } from '@volplane/ports';
 import { parseNodeDocument, parseSessionDocument, parseVolumeDocument } from '@volplane/wire';
@@ -82,13 +82,14 @@ export class ClusterCache implements Service {
   /** Lists and watches until the signal fires, whatever happens to the store. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
-    while (!signal.aborted) {
+    const hasEnded = (): boolean => signal.aborted;
+    while (!hasEnded()) {
       try {
         await this.#fill(signal);
         failures = 0;
         await this.#follow(signal);
       } catch (error) {
-        if (signal.aborted) return;
+        if (hasEnded()) return;
         failures += 1;
         const delayMs = backoffMs(this.#random, failures - 1, { firstMs: 50, maxMs: 5_000 });
         const fields = { error, delayMs: Math.round(delayMs) };
@@ -107,7 +108,7 @@ export class ClusterCache implements Service {
    */
   async barrier(signal?: AbortSignal): Promise<boolean> {
     await this.filled;
-    return this.#barrier.pass(() => this.#revision, signal);
+    return await this.#barrier.pass(() => this.#revision, signal);
   }
 
   /** The record as of now, linearizable. @throws AppError STORE_UNAVAILABLE, DOCUMENT_INVALID */
@@ -143,7 +144,12 @@ export class ClusterCache implements Service {
     for (;;) {
       // Pages follow each other: all of one revision, so that the watch can go on right behind it.
       const page = await this.#kv.range(
-        { prefix: ROOT_PREFIX, limit: KV_LIMITS.pageKeys, ...(after === undefined ? {} : { after }), ...(revision === undefined ? {} : { atRevision: revision }) },
+        {
+          prefix: ROOT_PREFIX,
+          limit: KV_LIMITS.pageKeys,
+          ...(after === undefined ? {} : { after }),
+          ...(revision === undefined ? {} : { atRevision: revision }),
+        },
         signal,
       );
       revision ??= page.revision;
@@ -224,7 +230,11 @@ export class ClusterCache implements Service {
           for (const listener of this.#listeners) listener.onNode?.(parsed.node);
           break;
         case 'session':
-          this.#setSession(parsed.node, { document: parseSessionDocument(entry.key, entry.value), modRevision: entry.modRevision, lease: entry.lease ?? '' });
+          this.#setSession(parsed.node, {
+            document: parseSessionDocument(entry.key, entry.value),
+            modRevision: entry.modRevision,
+            lease: entry.lease ?? '',
+          });
           break;
         case 'unguarded':
           this.unguarded.add(parsed.node);

@@ -23,7 +23,7 @@ export class ReadBarrier {
     const revision = await this.#ask();
     signal?.throwIfAborted();
     if (reached() >= revision) return true;
-    return new Promise((resolve) => {
+    return await new Promise((resolve) => {
       const cancel = this.#clock.after(CATCH_UP_MS, () => {
         this.#waiters = this.#waiters.filter((waiter) => waiter.resolve !== resolve);
         resolve(false);

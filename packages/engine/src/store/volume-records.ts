@@ -6,8 +6,8 @@ import type { ClusterCache, VolumeRecord } from './cluster-cache.js';
 import type { GroupCommit } from './group-commit.js';
 import { sessionKey, unguardedKey, volumeKey } from './keys.js';
 
-/** A decision about one volume, made again from fresher facts as often as needed: it must be pure. */
-export type Decide<A> = (document: VolumeDocument | undefined, view: ClusterView) => Decision<A>;
+/** A decision about one volume, made again from fresher facts as often as needed: it must be pure. `modRevision` is 0 without a document. */
+export type Decide<A> = (document: VolumeDocument | undefined, view: ClusterView, modRevision: number) => Decision<A>;
 
 export interface Changed<A> {
   readonly answer: A;
@@ -64,21 +64,28 @@ export class VolumeRecords {
     let unknown: AppError | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const record = fresh ? await this.#cache.readVolume(name, signal) : this.#readMemory(name);
-      const decision = decide(record?.document, this.view());
+      const decision = decide(record?.document, this.view(), record?.modRevision ?? 0);
       if (decision.type !== 'commit') {
         if (!fresh) {
           fresh = true;
           continue;
         }
-        if (decision.type === 'unchanged') return { answer: decision.answer, document: record?.document, modRevision: record?.modRevision ?? 0, committed: false };
+        if (decision.type === 'unchanged')
+          return { answer: decision.answer, document: record?.document, modRevision: record?.modRevision ?? 0, committed: false };
         throw unknown ?? decisionError(decision);
       }
       fresh = true;
       const outcome = await this.#commit(name, record, decision.document, decision.requirements);
-      if (outcome.type === 'done') return { answer: decision.answer, document: decision.document, modRevision: outcome.revision, committed: true };
+      if (outcome.type === 'done')
+        return { answer: decision.answer, document: decision.document, modRevision: outcome.revision, committed: true };
       if (outcome.type === 'unknown') unknown = outcome.error;
     }
-    throw unknown ?? new AppError('CONTENTION', `volume ${name} changed ${String(ATTEMPTS_MAX)} times while it was being changed; repeat the call`, { volume: name });
+    throw (
+      unknown ??
+      new AppError('CONTENTION', `volume ${name} changed ${String(ATTEMPTS_MAX)} times while it was being changed; repeat the call`, {
+        volume: name,
+      })
+    );
   }
 
   /** @throws AppError DOCUMENT_INVALID when the stored document is not readable: it is never overwritten */
@@ -89,7 +96,12 @@ export class VolumeRecords {
     return this.#cache.volumes.get(name);
   }
 
-  async #commit(name: VolumeName, record: VolumeRecord | undefined, document: VolumeDocument | undefined, requirements: readonly Requirement[]): Promise<CommitOutcome> {
+  async #commit(
+    name: VolumeName,
+    record: VolumeRecord | undefined,
+    document: VolumeDocument | undefined,
+    requirements: readonly Requirement[],
+  ): Promise<CommitOutcome> {
     const key = volumeKey(name);
     const value = document === undefined ? undefined : encodeDocument(document);
     const transaction: KvTransaction = {
@@ -103,7 +115,7 @@ export class VolumeRecords {
       return { type: 'done', revision: outcome.revision };
     } catch (error) {
       if (!hasReason(error, 'UNKNOWN_OUTCOME')) throw error;
-      return this.#findOut(key, name, value, error);
+      return await this.#findOut(key, name, value, error);
     }
   }
 
@@ -116,7 +128,8 @@ export class VolumeRecords {
   }
 }
 
-type CommitOutcome = { readonly type: 'done'; readonly revision: number } | { readonly type: 'lost' } | { readonly type: 'unknown'; readonly error: AppError };
+type CommitOutcome =
+  { readonly type: 'done'; readonly revision: number } | { readonly type: 'lost' } | { readonly type: 'unknown'; readonly error: AppError };
 
 function toCompare(requirement: Requirement): KvCompare {
   switch (requirement.type) {
