@@ -7,7 +7,7 @@ import type { DriverContext } from '../driver-context.js';
 import { makeMountFolder, removeMountFolder } from '../mount-folder.js';
 import type { MountDriverConfig } from './mount-config.js';
 import type { MountLayout } from './mount-layout.js';
-import { canAbortMounts, checkVolumeOptions, planMount } from './plan-mount.js';
+import { checkVolumeOptions, mountAbortMethod, planMount } from './plan-mount.js';
 import { SubfolderLayout } from './subfolder-layout.js';
 import { WholeLayout } from './whole-layout.js';
 
@@ -19,6 +19,7 @@ import { WholeLayout } from './whole-layout.js';
 export class MountDriver implements VolumeDriver {
   readonly info: DriverInfo;
   readonly abort?: (volume: DriverVolume) => Promise<void>;
+  readonly abortTarget?: NonNullable<VolumeDriver['abortTarget']>;
   readonly list?: (limit: number, signal: AbortSignal) => Promise<readonly FoundVolume[]>;
   readonly #context: DriverContext;
   readonly #config: MountDriverConfig;
@@ -30,7 +31,11 @@ export class MountDriver implements VolumeDriver {
     const layout: MountLayout = config.layout === 'whole' ? new WholeLayout(context, config) : new SubfolderLayout(context, config);
     this.#layout = layout;
     this.info = { name: parseDriverName(config.name), capabilities: capabilitiesOf(config), options: config.volumeOptions };
-    if (canAbortMounts(config)) this.abort = (volume) => this.#abort(volume);
+    const method = mountAbortMethod(config);
+    if (method !== undefined) {
+      this.abort = (volume) => this.#abort(volume);
+      this.abortTarget = async (volume) => ({ path: this.#target(volume), method });
+    }
     if (layout.list !== undefined) this.list = layout.list.bind(layout);
   }
 
@@ -145,7 +150,7 @@ export class MountDriver implements VolumeDriver {
 }
 
 function capabilitiesOf(config: MountDriverConfig): DriverInfo['capabilities'] {
-  const abort = canAbortMounts(config);
+  const abort = mountAbortMethod(config) !== undefined;
   return {
     scope: 'global',
     accessModes: config.accessModes,

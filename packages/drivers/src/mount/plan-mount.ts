@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { StringMap } from '@volplane/domain';
-import { abortMethod, type MountCall } from '@volplane/host';
+import { abortMethod, type AbortMethod, type MountCall } from '@volplane/host';
 import { invalidOption } from '../invalid-option.js';
 import type { MountDriverConfig } from './mount-config.js';
 import { renderTemplate, valueFault } from './template.js';
@@ -40,9 +40,9 @@ export function toLookPlan(plan: MountPlan): MountPlan {
   return plan;
 }
 
-/** True when a mount of one volume can be cut off: it has a whole file system of a type with a cut. Pure. */
-export function canAbortMounts(config: MountDriverConfig): boolean {
-  return config.layout === 'whole' && abortMethod(config.kernelType ?? config.type) !== undefined;
+/** How a mount of one volume can be cut off: only a whole file system of a type with a cut. Pure. */
+export function mountAbortMethod(config: MountDriverConfig): AbortMethod | undefined {
+  return config.layout === 'whole' ? abortMethod(config.kernelType ?? config.type) : undefined;
 }
 
 /** @throws AppError INVALID_OPTION */

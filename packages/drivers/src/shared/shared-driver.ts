@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { AppError, hasReason } from '@volplane/base';
 import { parseDriverName, type AccessMode, type DriverInfo, type StringMap } from '@volplane/domain';
-import { abortRefusal, findMount, findMountOf, isReadOnly, type MountEntry } from '@volplane/host';
+import { abortMethod, abortRefusal, findMount, findMountOf, isReadOnly, type AbortMethod, type MountEntry } from '@volplane/host';
 import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
 import { checkDataFolder, DATA_FOLDER, makeDataFolder } from '../data-folder.js';
 import type { DriverContext } from '../driver-context.js';
@@ -29,6 +29,7 @@ export interface SharedDriverConfig extends RootGuardConfig {
 export class SharedDriver implements VolumeDriver {
   readonly info: DriverInfo;
   readonly abort?: (volume: DriverVolume) => Promise<void>;
+  readonly abortTarget?: NonNullable<VolumeDriver['abortTarget']>;
   readonly canAbort?: (volume: DriverVolume) => Promise<boolean>;
   readonly #context: DriverContext;
   readonly #config: SharedDriverConfig;
@@ -45,6 +46,7 @@ export class SharedDriver implements VolumeDriver {
     };
     if (!config.ownMounts) return;
     this.abort = (volume) => this.#abort(volume);
+    this.abortTarget = (volume) => this.#abortTarget(volume);
     this.canAbort = async (volume) => (await this.#abortFault(volume)) === undefined;
   }
 
@@ -120,6 +122,12 @@ export class SharedDriver implements VolumeDriver {
     if (fault !== undefined)
       throw new AppError('CAPABILITY_MISSING', `volume ${volume.name} cannot be aborted: ${fault}`, { volume: volume.name });
     await this.#context.mounts.abort(entry.target);
+  }
+
+  async #abortTarget(volume: DriverVolume): Promise<{ path: string; method: AbortMethod } | undefined> {
+    const { entry } = await this.#entry(volume);
+    const method = entry === undefined || (await this.#abortFault(volume)) !== undefined ? undefined : abortMethod(entry.fsType);
+    return method === undefined ? undefined : { path: this.#target(volume), method };
   }
 
   async #abortFault(volume: DriverVolume): Promise<string | undefined> {

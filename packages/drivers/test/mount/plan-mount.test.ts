@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { contractUid, rejection } from '@volplane/testkit';
 import { mountConfigFault, type MountDriverConfig } from '../../src/mount/mount-config.js';
-import { canAbortMounts, checkVolumeOptions, planMount, toLookPlan, withServerAddress } from '../../src/mount/plan-mount.js';
+import { checkVolumeOptions, mountAbortMethod, planMount, toLookPlan, withServerAddress } from '../../src/mount/plan-mount.js';
 import { valueFault } from '../../src/mount/template.js';
 
 const config = (parts: Partial<MountDriverConfig>): MountDriverConfig => ({
@@ -87,11 +87,11 @@ describe('mount call of the mount driver', () => {
   });
 
   it('can be aborted for whole file systems of a type with a cut', () => {
-    expect(canAbortMounts(config({ type: 'xfs' }))).to.equal(true);
-    expect(canAbortMounts(config({ type: 'fuse.sshfs' }))).to.equal(true);
-    expect(canAbortMounts(config({ type: 'glusterfs', kernelType: 'fuse.glusterfs' }))).to.equal(true);
-    expect(canAbortMounts(config({ type: 'nfs' }))).to.equal(false);
-    expect(canAbortMounts(config({ type: 'ext4', layout: 'subfolder' }))).to.equal(false);
+    expect(mountAbortMethod(config({ type: 'xfs' }))).to.equal('shutdown');
+    expect(mountAbortMethod(config({ type: 'fuse.sshfs' }))).to.equal('fuse');
+    expect(mountAbortMethod(config({ type: 'glusterfs', kernelType: 'fuse.glusterfs' }))).to.equal('fuse');
+    expect(mountAbortMethod(config({ type: 'nfs' }))).to.equal(undefined);
+    expect(mountAbortMethod(config({ type: 'ext4', layout: 'subfolder' }))).to.equal(undefined);
   });
 });
 

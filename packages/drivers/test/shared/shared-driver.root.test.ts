@@ -104,6 +104,7 @@ describe('shared driver, mounts', () => {
     const target = join(root, volume.name, '_data');
     await exec('mount', ['-o', 'loop', `${image}.img`, target]);
     expect(await driver.canAbort?.(volume)).to.equal(true);
+    expect(await driver.abortTarget?.(volume)).to.deep.equal({ path: target, method: 'shutdown' });
     expect(await driver.mount(volume, { mode: 'rw' }, CALM)).to.equal(target);
     await driver.unmount(volume, CALM);
     expect(await mountsBelow(target), 'the mount of the operator').to.deep.equal([target]);
@@ -122,6 +123,7 @@ describe('shared driver, mounts', () => {
     await driver.create(plain);
     await driver.mount(plain, { mode: 'ro' }, CALM);
     expect(await driver.canAbort?.(plain)).to.equal(false);
+    expect(await driver.abortTarget?.(plain)).to.equal(undefined);
     expect((await rejection(driver.abort?.(plain) ?? Promise.resolve())).reason).to.equal('CAPABILITY_MISSING');
     await writeFile(join(root, 'alive'), 'x');
     await driver.unmount(plain, CALM);

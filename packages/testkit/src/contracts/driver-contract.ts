@@ -62,6 +62,8 @@ function declarationTests(world: World): void {
     const driver = world().driver();
     const { capabilities } = driver.info;
     expect(driver.abort !== undefined, 'abort').to.equal(capabilities.abort);
+    expect(driver.abortTarget !== undefined, 'abortTarget').to.equal(capabilities.abort);
+    expect(driver.capacity !== undefined, 'capacity').to.equal(capabilities.size);
     expect(driver.fence !== undefined, 'fence').to.equal(capabilities.fence);
     expect(driver.expand !== undefined, 'expand').to.equal(capabilities.expand);
     expect(driver.snapshot !== undefined, 'snapshot').to.equal(capabilities.snapshot);

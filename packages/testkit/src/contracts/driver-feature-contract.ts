@@ -18,8 +18,12 @@ function abortTests(world: () => DriverWorld): void {
     const driver = world().driver();
     const volume = contractVolume(world());
     await driver.create(volume, CALM);
-    const path = await driver.mount(volume, { mode: 'rw' }, CALM);
     if (driver.abort === undefined || (await driver.canAbort?.(volume)) === false) this.skip();
+    const before = await driver.abortTarget?.(volume);
+    const path = await driver.mount(volume, { mode: 'rw' }, CALM);
+    // The guardian is told before the mount, and aborts what is mounted exactly there.
+    expect(before?.path).to.equal(path);
+    expect(await driver.abortTarget?.(volume)).to.deep.equal(before);
     await world().files.write(path, 'kept', 'text');
     const file = await world().files.hold(path, 'open');
     expect(await file.write('before')).to.equal(true);
@@ -76,6 +80,13 @@ function fenceTests(world: () => DriverWorld): void {
 }
 
 function dataTests(world: () => DriverWorld): void {
+  it('tells the room that its storage has', async function () {
+    const capacity = await world().driver().capacity?.(CALM);
+    if (capacity === undefined) this.skip();
+    expect(capacity.availableBytes).to.be.at.least(0);
+    expect(capacity.volumeBytesMin ?? 0).to.be.at.most(world().sizeBytes ?? 0);
+  });
+
   it('expand grows, also while mounted, and never shrinks', async function () {
     const driver = world().driver();
     const volume = contractVolume(world());

@@ -15,6 +15,7 @@ export type FakeMethod =
   | 'fence'
   | 'list'
   | 'expand'
+  | 'capacity'
   | 'snapshot'
   | 'removeSnapshot';
 
@@ -62,6 +63,8 @@ export class FakeDriver implements VolumeDriver {
   #ended = false;
 
   abort?: (volume: DriverVolume) => Promise<void>;
+  abortTarget?: NonNullable<VolumeDriver['abortTarget']>;
+  capacity?: NonNullable<VolumeDriver['capacity']>;
   fence?: (volume: DriverVolume, signal: AbortSignal) => Promise<string>;
   expand?: (volume: DriverVolume, sizeBytes: number, signal: AbortSignal) => Promise<number>;
   snapshot?: (volume: DriverVolume, snapshot: string, signal: AbortSignal) => Promise<number>;
@@ -75,7 +78,11 @@ export class FakeDriver implements VolumeDriver {
       capabilities,
       options: { any: 'Taken as it is; `bad` is refused.' },
     };
-    if (capabilities.abort) this.abort = (volume) => this.#abort(volume);
+    if (capabilities.abort) {
+      this.abort = (volume) => this.#abort(volume);
+      this.abortTarget = async (volume) => ({ path: this.#path(volume), method: 'shutdown' });
+    }
+    if (capabilities.size) this.capacity = () => this.#call('capacity', undefined, () => ({ availableBytes: FAKE_CAPACITY_BYTES }));
     if (capabilities.fence) this.fence = (volume) => this.#fence(volume);
     if (capabilities.expand) this.expand = (volume, sizeBytes) => this.#expand(volume, sizeBytes);
     if (capabilities.snapshot) {
@@ -134,7 +141,7 @@ export class FakeDriver implements VolumeDriver {
           ? new AppError('MOUNT_FAILED', `volume ${volume.name} does not exist`)
           : foreign(volume);
       }
-      const path = `/fake/${kernel.node}/${volume.uid}`;
+      const path = this.#path(volume);
       kernel.mount({ uid: volume.uid, path, storage, mode: request.mode, epoch: volume.epoch, usable: true });
       return path;
     });
@@ -223,6 +230,10 @@ export class FakeDriver implements VolumeDriver {
     throw fault.error;
   }
 
+  #path(volume: DriverVolume): string {
+    return `/fake/${this.#options.kernel.node}/${volume.uid}`;
+  }
+
   #own(volume: DriverVolume): FakeVolume | undefined {
     const present = this.#options.storage.at(volume.name);
     return present?.uid === volume.uid ? present : undefined;
@@ -242,6 +253,8 @@ export class FakeDriver implements VolumeDriver {
     return files;
   }
 }
+
+const FAKE_CAPACITY_BYTES = 2 ** 40;
 
 /** All that can be had; narrow it with `capabilities`. */
 export const FAKE_CAPABILITIES: DriverCapabilities = {
