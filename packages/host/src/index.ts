@@ -16,3 +16,5 @@ export {
 } from './mount-table.js';
 export { findIdentity, freeSocketPath, protectSocket, removeSocket, type FileIdentity } from './socket-files.js';
 export { maskSecrets, systemToolRunner, type ToolCall, type ToolOutcome, type ToolRunner } from './tool-call.js';
+export { FileJournal, type FileJournalOptions } from './file-journal.js';
+export { lockFolder, type FolderLock } from './folder-lock.js';

@@ -28,3 +28,5 @@ export { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 export { WAIT_TIMEOUT_MS, waitFor, type WaitForOptions } from './wait-for.js';
 export { fakeApi } from './fake-api.js';
 export { FakeCluster, fakeDriver, refusal, type FakeNode, type NodeRecord, type VolumeRecord } from './fake-cluster.js';
+export { journalContract, type JournalWorld } from './contracts/journal-contract.js';
+export { MemoryDisk, MemoryJournal, type MemoryJournalHooks } from './memory-journal.js';
