@@ -1,7 +1,11 @@
 import { join } from 'node:path';
 import { AppError, type Clock, type Logger, type Random, type Resource } from '@volplane/base';
 import { quote, type DriverName, type NodeName, type Scope } from '@volplane/domain';
+import type { CallContext } from '@volplane/engine';
 import { removeDiscoveryFile, writeDiscoveryFile, type TlsClientPaths } from './discovery-file.js';
+import { EngineClient } from './engine/engine-client.js';
+import { isMountedElsewhere } from './engine/foreign-mounts.js';
+import { UseReconciler, type ReconciledPlugin } from './engine/use-reconciler.js';
 import { MountUses } from './mount-uses.js';
 import { PluginEndpoint, type TlsServerFiles } from './plugin-endpoint.js';
 import { PluginSocket } from './plugin-socket.js';
@@ -28,6 +32,14 @@ export interface PluginTcpOptions {
   readonly tls?: { readonly server: TlsServerFiles; readonly client: TlsClientPaths };
 }
 
+export interface EngineOptions {
+  /** The API sockets of **all** engines that use the plugin folder, usually `/run/docker.sock` alone. */
+  readonly sockets: readonly string[];
+  /** How old a use is at least before it can be ended. */
+  readonly graceMs?: number;
+  readonly intervalMs?: number;
+}
+
 export interface DockerPluginServerOptions {
   /** The engine's plugin folder, usually `/run/docker/plugins`. */
   readonly folder: string;
@@ -38,6 +50,8 @@ export interface DockerPluginServerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly tcp?: PluginTcpOptions;
+  /** How to ask the engines of this host what runs. Absent: a use that an engine forgot stays until an operator unmounts it. */
+  readonly engines?: EngineOptions;
   /** For tests; default METHOD_TIMEOUT_MS of the protocol. */
   readonly timeoutsMs?: Readonly<Record<Method, number>>;
 }
@@ -51,10 +65,11 @@ export interface DockerPluginServerOptions {
 export class DockerPluginServer implements Resource {
   readonly name = 'docker plugin server';
   readonly #options: DockerPluginServerOptions;
-  readonly #plugins: { readonly calls: VolumeCalls; readonly uses: MountUses; readonly spec: PluginSpec }[] = [];
+  readonly #plugins: Plugin[] = [];
   readonly #sockets: PluginSocket[] = [];
   readonly #tcp: { readonly endpoint: PluginEndpoint; readonly path: string }[] = [];
   #watcher: SocketWatcher | undefined;
+  #reconciling: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
   #cancelSweep: () => void = () => undefined;
   #sweeping: Promise<void> = Promise.resolve();
   #closed: Promise<void> | undefined;
@@ -99,6 +114,24 @@ export class DockerPluginServer implements Resource {
     }
     await this.#watch();
     this.#scheduleSweep();
+    this.#reconcile(this.#options.engines);
+  }
+
+  #reconcile(engines: EngineOptions | undefined): void {
+    if (engines === undefined) return;
+    const { clock, log } = this.#options;
+    const { sockets, ...times } = engines;
+    const clients = sockets.map((socketPath) => new EngineClient({ socketPath, clock }));
+    const reconciler = new UseReconciler({
+      plugins: this.#plugins.map(toReconciled),
+      engines: clients,
+      isMountedElsewhere,
+      clock,
+      log,
+      ...times,
+    });
+    const stop = new AbortController();
+    this.#reconciling = { stop, ended: reconciler.run(stop.signal) };
   }
 
   async #openTcp(tcp: PluginTcpOptions, index: number, spec: PluginSpec, calls: VolumeCalls): Promise<void> {
@@ -161,7 +194,8 @@ export class DockerPluginServer implements Resource {
 
   async #close(): Promise<void> {
     this.#cancelSweep();
-    await this.#sweeping;
+    this.#reconciling?.stop.abort();
+    await Promise.all([this.#sweeping, this.#reconciling?.ended]);
     await Promise.all([
       ...this.#sockets.map((socket) => socket.close(CLOSE_GRACE_MS)),
       ...this.#tcp.map(async ({ endpoint, path }) => {
@@ -174,6 +208,15 @@ export class DockerPluginServer implements Resource {
   }
 }
 
+interface Plugin {
+  readonly calls: VolumeCalls;
+  readonly uses: MountUses;
+  readonly spec: PluginSpec;
+}
+
+/** A look at the uses has time: nobody waits for it. */
+const RECONCILE_CALL_MS = 30_000;
+
 /** Calls that are in flight at the stop of an agent are local work or one commit; hung ones are cut. */
 const CLOSE_GRACE_MS = 5_000;
 
@@ -181,6 +224,19 @@ const CLOSE_GRACE_MS = 5_000;
 const SWEEP_INTERVAL_MS = 5_000;
 
 const SOCKET_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
+function toReconciled({ calls, uses, spec }: Plugin): ReconciledPlugin {
+  const context = (signal: AbortSignal): CallContext => ({ signal, timeoutMs: RECONCILE_CALL_MS });
+  return {
+    name: spec.socketName,
+    learn: (signal) => calls.learnHeld(context(signal)),
+    uses: () => uses.list(),
+    path: (volume, signal) => calls.findPath(volume, context(signal)),
+    end: (volume, members) => {
+      calls.endUses(volume, members);
+    },
+  };
+}
 
 function checkSpecs(specs: readonly PluginSpec[]): void {
   const names = new Set<string>();

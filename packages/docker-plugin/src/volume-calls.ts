@@ -1,5 +1,5 @@
 import { AppError, backoffMs, hasReason, isUnknownOutcome, sleep, withTimeout, type Clock, type Logger, type Random } from '@volplane/base';
-import { quote, type DriverName, type NodeName, type Scope, type VolumeView } from '@volplane/domain';
+import { quote, type DriverName, type NodeName, type Scope, type VolumeFilter, type VolumeView } from '@volplane/domain';
 import type { CallContext, VolumesApi } from '@volplane/engine';
 import { parseCreateOptions } from './create-options.js';
 import type { MountUses } from './mount-uses.js';
@@ -39,7 +39,8 @@ export class VolumeCalls {
   readonly #options: VolumeCallsOptions;
   /** Views as last seen, to tell that a name is of this driver and to answer for volumes in use during an outage. */
   readonly #known = new Map<string, VolumeView>();
-  readonly #background = new Set<Promise<void>>();
+  /** Take-outs under way, by volume and member. */
+  readonly #takeOuts = new Map<string, Promise<void>>();
   readonly #stop = new AbortController();
 
   constructor(options: VolumeCallsOptions) {
@@ -69,10 +70,26 @@ export class VolumeCalls {
     }
   }
 
+  /** Learns the uses that this node has of the driver's volumes since before this process. @throws AppError while nobody can be asked */
+  async learnHeld(context: CallContext): Promise<void> {
+    const views = await this.#pages({ dangling: false }, context);
+    for (const view of views) if ((view.mountIds ?? []).length > 0 && !this.#known.has(view.name)) this.#remember(view);
+  }
+
+  /** Where the volume is mounted on this node. */
+  async findPath(name: string, context: CallContext): Promise<string | undefined> {
+    return (await this.#options.api.getPath(this.#ref(name), context)).path;
+  }
+
+  /** Takes uses out again that nobody has; repeated a few times, then left to the next look. */
+  endUses(name: string, members: readonly string[]): void {
+    for (const member of members) this.#takeOut(name, member, 'no container uses the volume');
+  }
+
   /** Ends take-outs that are still being repeated; waits until none runs. */
   async close(): Promise<void> {
     this.#stop.abort(new AppError('SHUTTING_DOWN', `the plugin for driver ${this.#options.driver} is stopping`));
-    await Promise.all(this.#background);
+    await Promise.all(this.#takeOuts.values());
   }
 
   async #create({ name, options }: PluginRequest, context: CallContext): Promise<Reply> {
@@ -159,19 +176,22 @@ export class VolumeCalls {
   }
 
   async #list(context: CallContext): Promise<readonly PluginVolume[]> {
+    return (await this.#pages({}, context)).filter(({ phase }) => phase === 'ready').map(toListed);
+  }
+
+  /** Every volume of this socket's driver that passes the filter. */
+  async #pages(filter: VolumeFilter, context: CallContext): Promise<readonly VolumeView[]> {
     const { api, driver, node, scope } = this.#options;
-    const filter = { drivers: [driver], scope, ...(scope === 'local' && { node }) };
-    const found: PluginVolume[] = [];
+    const own = { ...filter, drivers: [driver], scope, ...(scope === 'local' && { node }) };
+    const found: VolumeView[] = [];
     let pageToken: string | undefined;
     for (let page = 0; page < LIST_PAGES_MAX; page += 1) {
       // One page after the other: each names the next.
       const { volumes, nextPageToken } = await api.listVolumes(
-        { filter, pageSize: LIST_PAGE_SIZE, ...(pageToken !== undefined && { pageToken }) },
+        { filter: own, pageSize: LIST_PAGE_SIZE, ...(pageToken !== undefined && { pageToken }) },
         context,
       );
-      for (const view of volumes) {
-        if (view.driver === driver && view.scope === scope && view.phase === 'ready') found.push(toListed(view));
-      }
+      found.push(...volumes.filter((view) => view.driver === driver && view.scope === scope));
       if (nextPageToken === undefined) return found;
       pageToken = nextPageToken;
     }
@@ -228,6 +248,8 @@ export class VolumeCalls {
   /** Takes a use out again that nobody has; repeated a few times, then left to the reconciler. */
   #takeOut(name: string, mountId: string, why: string): void {
     const { log, uses } = this.#options;
+    const key = `${name}/${mountId}`;
+    if (this.#takeOuts.has(key)) return;
     const work = this.#takeOutNow(name, mountId)
       .then(() => {
         uses.drop(name, mountId);
@@ -237,9 +259,9 @@ export class VolumeCalls {
         log.warn('mount id stays although nobody uses it', { volume: name, mountId, why, error });
       })
       .finally(() => {
-        this.#background.delete(work);
+        this.#takeOuts.delete(key);
       });
-    this.#background.add(work);
+    this.#takeOuts.set(key, work);
   }
 
   async #takeOutNow(name: string, mountId: string): Promise<void> {

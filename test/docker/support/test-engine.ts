@@ -1,0 +1,188 @@
+import type { ChildProcess } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { waitFor } from '@volplane/testkit';
+import { busyboxImage, IMAGE } from './busybox-image.js';
+import { callEngine, type EngineReply } from './engine-call.js';
+import { endProcess, type TestHost } from './test-host.js';
+
+/** A container as a test starts it. */
+export interface ContainerPlan {
+  readonly name: string;
+  /** Named volumes by mount point; `HostConfig.Mounts` with the driver where one is given. */
+  readonly volumes: Readonly<Record<string, string>>;
+  readonly driver?: string;
+  readonly driverOptions?: Readonly<Record<string, string>>;
+  /** For `sh -c`. */
+  readonly script: string;
+}
+
+/** One Docker Engine on a {@link TestHost}, without networks of its own, and with one image: busybox. */
+export class TestEngine {
+  readonly host: TestHost;
+  readonly socket: string;
+  readonly #liveRestore: boolean;
+  #dockerd: ChildProcess | undefined;
+
+  private constructor(host: TestHost, liveRestore: boolean) {
+    this.host = host;
+    this.socket = join(host.folder, 'docker.sock');
+    this.#liveRestore = liveRestore;
+  }
+
+  static async start(host: TestHost, options: { readonly liveRestore?: boolean } = {}): Promise<TestEngine> {
+    const engine = new TestEngine(host, options.liveRestore ?? false);
+    await engine.restart();
+    await engine.#loadImage();
+    return engine;
+  }
+
+  /** Starts dockerd again after {@link kill} or {@link stop}. */
+  async restart(): Promise<void> {
+    const at = (name: string): string => join(this.host.folder, name);
+    const args = ['--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('docker.pid'), '--host', `unix://${this.socket}`];
+    const plain = [
+      '--iptables=false',
+      '--ip6tables=false',
+      '--bridge=none',
+      '--userland-proxy=false',
+      ...(this.#liveRestore ? ['--live-restore'] : []),
+    ];
+    const dockerd = this.host.spawn('dockerd', [...args, ...plain], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const log = createWriteStream(at('dockerd.log'), { flags: 'a' });
+    dockerd.stdout?.pipe(log, { end: false });
+    dockerd.stderr?.pipe(log, { end: false });
+    this.#dockerd = dockerd;
+    await waitFor(async () => dockerd.exitCode !== null || (await this.call('GET', '/_ping')).status === 200, {
+      what: `the engine of ${this.host.name} answers`,
+      timeoutMs: 120_000,
+    });
+    if (dockerd.exitCode !== null) throw new Error(`dockerd ended:\n${(await this.log()).slice(-2_000)}`);
+  }
+
+  call(method: string, path: string, body?: unknown): Promise<EngineReply> {
+    return callEngine(this.socket, method, path, body);
+  }
+
+  log(): Promise<string> {
+    return readFile(join(this.host.folder, 'dockerd.log'), 'utf8');
+  }
+
+  createVolume(name: string, driver: string, options: Readonly<Record<string, string>> = {}): Promise<EngineReply> {
+    return this.call('POST', '/volumes/create', { Name: name, Driver: driver, DriverOpts: options });
+  }
+
+  /** The names that `docker volume ls` shows. */
+  async volumeNames(): Promise<readonly string[]> {
+    const { body } = await this.call('GET', '/volumes');
+    return ((body as { Volumes: readonly { Name: string }[] | null }).Volumes ?? []).map(({ Name }) => Name).sort();
+  }
+
+  /** Creates and starts a container. @returns the reply of the step that failed, or of the start */
+  async run(plan: ContainerPlan): Promise<EngineReply> {
+    const created = await this.create(plan);
+    return created.status === 201 ? await this.call('POST', `/containers/${plan.name}/start`) : created;
+  }
+
+  create(plan: ContainerPlan): Promise<EngineReply> {
+    const mounts = Object.entries(plan.volumes).map(([target, source]) => ({
+      Type: 'volume',
+      Source: source,
+      Target: target,
+      ...(plan.driver !== undefined && { VolumeOptions: { DriverConfig: { Name: plan.driver, Options: plan.driverOptions ?? {} } } }),
+    }));
+    const HostConfig = { NetworkMode: 'none', Mounts: mounts };
+    // The shell must end at a signal although it is process 1.
+    return this.call('POST', `/containers/create?name=${plan.name}`, {
+      Image: IMAGE,
+      Cmd: ['sh', '-c', `trap 'exit 0' TERM; ${plan.script}`],
+      HostConfig,
+    });
+  }
+
+  /** Waits for the container's end. @returns its exit code */
+  async wait(name: string): Promise<number> {
+    const { body } = await this.call('POST', `/containers/${name}/wait`);
+    return (body as { StatusCode: number }).StatusCode;
+  }
+
+  async logs(name: string): Promise<string> {
+    const { text } = await this.call('GET', `/containers/${name}/logs?stdout=1&stderr=1`);
+    return text;
+  }
+
+  async isRunning(name: string): Promise<boolean> {
+    const { status, body } = await this.call('GET', `/containers/${name}/json`);
+    return status === 200 && (body as { State: { Running: boolean } }).State.Running;
+  }
+
+  remove(name: string): Promise<EngineReply> {
+    return this.call('DELETE', `/containers/${name}?force=1`);
+  }
+
+  /** `kill -9` of the engine alone: containers and their shims live on. */
+  async kill(): Promise<void> {
+    if (this.#dockerd !== undefined) await endProcess(this.#dockerd, 'SIGKILL');
+  }
+
+  async stop(): Promise<void> {
+    if (this.#dockerd !== undefined) await endProcess(this.#dockerd, 'SIGTERM');
+  }
+
+  /** `kill -9` of everything that runs for this engine: itself, its containerd, the shims, the containers. */
+  async killAll(): Promise<void> {
+    await this.kill();
+    await waitFor(async () => (await killTree(this.host.folder)) === 0, {
+      what: `every process of the engine of ${this.host.name} is gone`,
+    });
+  }
+
+  /** Removes its containers where it still can, ends it, and kills what is left of it. */
+  async end(): Promise<void> {
+    const { body } = await this.call('GET', '/containers/json?all=1').catch(() => ({ body: [] }));
+    await Promise.all((body as readonly { Id: string }[]).map(({ Id }) => this.remove(Id)));
+    await this.stop();
+    await this.killAll();
+  }
+
+  async #loadImage(): Promise<void> {
+    const { status, text } = await this.call('POST', `/images/create?fromSrc=-&repo=${IMAGE}`, await busyboxImage());
+    if (status !== 200) throw new Error(`the image cannot be imported: ${text}`);
+  }
+}
+
+/** Kills the processes whose command line names a path in `folder`, and the children of those. @returns how many there were */
+async function killTree(folder: string): Promise<number> {
+  const processes = await listProcesses();
+  const own = new Set(processes.filter(({ command }) => command.includes(`${folder}/`)).map(({ pid }) => pid));
+  const children = processes.filter(({ parent }) => own.has(parent)).map(({ pid }) => pid);
+  const doomed = [...own, ...children].filter((pid) => pid !== process.pid);
+  for (const pid of doomed) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return doomed.length;
+}
+
+async function listProcesses(): Promise<readonly { readonly pid: number; readonly parent: number; readonly command: string }[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^[0-9]+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      try {
+        const [command, status] = await Promise.all([readFile(`/proc/${pid}/cmdline`, 'utf8'), readFile(`/proc/${pid}/status`, 'utf8')]);
+        const isDead = /^State:\s+Z/m.test(status);
+        return isDead
+          ? undefined
+          : { pid: Number(pid), parent: Number(/^PPid:\s+([0-9]+)/m.exec(status)?.[1] ?? 0), command: command.replaceAll('\0', ' ') };
+      } catch {
+        // It ended while it was looked at.
+        return undefined;
+      }
+    }),
+  );
+  return found.filter((one) => one !== undefined);
+}
