@@ -217,6 +217,19 @@ describe('EtcdKv when etcd fails', () => {
       await proxy.stop();
     });
 
+    it('does not send a transaction again when its answer was lost', async () => {
+      const patient = await open({ endpoints: [`http://127.0.0.1:${String(proxy.port)}`], callTimeoutMs: 20_000 });
+      await patient.currentRevision();
+      proxy.freeze('answers');
+      const lost = rejection(patient.transact([create('/lost/a', 'x')]));
+      await waitFor(async () => (await kv.get('/lost/a')).entry, { what: 'the transaction was applied' });
+      await proxy.cut();
+      proxy.thaw();
+      await proxy.mend();
+      expect((await lost).reason).to.equal('UNKNOWN_OUTCOME');
+      expect((await patient.get('/lost/a')).entry?.value).to.equal('x');
+    });
+
     it('resumes from the last event that it delivered, also when many came while it was cut off', async () => {
       const from = (await kv.currentRevision()) + 1;
       const record = recordWatch(proxied, { prefix: '/cut/', fromRevision: from });
@@ -279,6 +292,7 @@ describe('EtcdKv when etcd fails', () => {
         await two.transact([put('/frozen/c', '1')]);
         await waitFor(() => record.events.some((event) => event.type === 'put' && event.entry.key === '/frozen/c'), {
           what: 'the watch moved on',
+          timeoutMs: MOVE_MS,
         });
         expect(await two.keepAliveLease((await two.grantLease(600_000)).lease)).to.equal(true);
         expect(record.breaches).to.deep.equal([]);
@@ -334,6 +348,9 @@ describe('EtcdKv when etcd fails', () => {
     return keys;
   }
 });
+
+/** Below the time in which gRPC's own pings would find the dead connection (10 s and more). */
+const MOVE_MS = 6_000;
 
 /** Waits until the watch told of every key, and checks that it told of each once. */
 async function delivers(events: readonly KvEvent[], keys: readonly string[]): Promise<void> {

@@ -9,8 +9,8 @@ export interface TcpProxy {
   cut(): Promise<void>;
   /** Accepts connections again. */
   mend(): Promise<void>;
-  /** Keeps connections open and lets no byte through, as a network that loses every packet. */
-  freeze(): void;
+  /** Keeps connections open and lets no byte through, as a network that loses every packet; or none of the server's. */
+  freeze(what?: 'everything' | 'answers'): void;
   /** Lets the bytes through that waited, and all later ones. */
   thaw(): void;
   /** Ends it. Safe to call again. */
@@ -19,21 +19,24 @@ export interface TcpProxy {
 
 /** Listens on a free loopback port and passes everything on to `targetPort` of loopback. */
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
-  const pairs = new Set<readonly [Socket, Socket]>();
-  let frozen = false;
+  const pairs = new Set<Pair>();
+  let frozen: 'nothing' | 'everything' | 'answers' = 'nothing';
   let server = await listen(0, pass);
   const port = portOf(server);
 
   function pass(client: Socket): void {
     const upstream = connect(targetPort, '127.0.0.1');
-    const pair = [client, upstream] as const;
+    const pair = { client, upstream };
     pairs.add(pair);
-    for (const [from, to] of [pair, [upstream, client] as const]) {
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
       from.on('data', (chunk) => {
         if (!to.write(chunk)) from.pause();
       });
       to.on('drain', () => {
-        if (!frozen) from.resume();
+        flow(pair);
       });
       from.once('close', () => {
         pairs.delete(pair);
@@ -41,13 +44,28 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       });
       // The close that follows does what there is to do.
       from.once('error', () => from.destroy());
-      if (frozen) from.pause();
     }
+    flow(pair);
   }
+
+  function flow({ client, upstream }: Pair): void {
+    if (frozen === 'everything') client.pause();
+    else client.resume();
+    if (frozen === 'nothing') upstream.resume();
+    else upstream.pause();
+  }
+
+  const freeze = (what: typeof frozen): void => {
+    frozen = what;
+    for (const pair of pairs) flow(pair);
+  };
 
   const cut = async (): Promise<void> => {
     const closed = close(server);
-    for (const socket of [...pairs].flat()) socket.destroy();
+    for (const { client, upstream } of [...pairs]) {
+      client.destroy();
+      upstream.destroy();
+    }
     await closed;
   };
 
@@ -60,16 +78,19 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     async mend() {
       server = await listen(port, pass);
     },
-    freeze() {
-      frozen = true;
-      for (const socket of [...pairs].flat()) socket.pause();
+    freeze(what = 'everything') {
+      freeze(what);
     },
     thaw() {
-      frozen = false;
-      for (const socket of [...pairs].flat()) socket.resume();
+      freeze('nothing');
     },
     stop: cut,
   };
+}
+
+interface Pair {
+  readonly client: Socket;
+  readonly upstream: Socket;
 }
 
 function listen(port: number, onConnection: (socket: Socket) => void): Promise<Server> {

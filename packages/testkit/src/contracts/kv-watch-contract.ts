@@ -30,6 +30,7 @@ export function kvProgressTests(trial: () => KvTrial): void {
       { what: `progress reached ${String(revision)}` },
     );
     expect(record.events).to.deep.equal([]);
+    expect((await kv.range({ prefix, limit: 10 })).entries).to.deep.equal([]);
     close(record);
   });
 
