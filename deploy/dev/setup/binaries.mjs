@@ -118,7 +118,7 @@ async function checkedGiven(binary, path) {
 }
 
 /** @param {string} name @param {NodeJS.ProcessEnv} env */
-async function findOnPath(name, env) {
+export async function findOnPath(name, env) {
   const folders = (env['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/'));
   for (const folder of [...folders, ...SERVER_FOLDERS]) {
     const path = join(folder, name);

@@ -27,7 +27,8 @@ export function findMethod(path: string): Method | undefined {
 
 /**
  * How long a call may take, in milliseconds. Each stays below the engine's own limit (Create and Mount 120 s, all
- * others 60 s), so that the engine gets a text that says what hangs instead of a bare time-out.
+ * others 60 s), so that the engine gets a text that says what hangs instead of a bare time-out. What only reads answers from
+ * memory or not at all; the engine holds the lock of a name during Get, and its list of volumes waits for that.
  */
 export const METHOD_TIMEOUT_MS: Readonly<Record<Method, number>> = {
   activate: 10_000,
@@ -35,9 +36,9 @@ export const METHOD_TIMEOUT_MS: Readonly<Record<Method, number>> = {
   remove: 50_000,
   mount: 110_000,
   unmount: 50_000,
-  path: 50_000,
-  get: 50_000,
-  list: 50_000,
+  path: 10_000,
+  get: 10_000,
+  list: 20_000,
   capabilities: 10_000,
 };
 

@@ -24,13 +24,17 @@ export class FakeCluster {
   readonly volumes = new Map<string, VolumeView>();
   /** `node/volume` to its mount ids. */
   readonly mounts = new Map<string, Set<MountId>>();
-  /** Calls on these volumes never answer. */
+  /** Calls on these volumes never answer; `METHOD VOLUME` for one method only. */
   readonly hanging = new Set<string>();
   /** Thrown by every call that is listed, before it does anything. */
   readonly faults = new Map<keyof DoorApi, Error>();
   /** Thrown by a call after it has done its work. */
   readonly lateFaults = new Map<keyof DoorApi, Error>();
   readonly calls: string[] = [];
+  /** Every mount id that was ever asked for. */
+  readonly mountRequests: string[] = [];
+  /** Where volumes are mounted: `<root>/<name>`. Made by whoever needs them to exist. */
+  root = '/mnt';
   #uids = 0;
 
   api(nodeName: string): DoorApi {
@@ -39,9 +43,9 @@ export class FakeCluster {
       this.calls.push(`${method} ${name}`);
       const fault = this.faults.get(method);
       if (fault !== undefined) throw fault;
-      if (this.hanging.has(name))
-        await waitFor(() => context.signal.aborted || !this.hanging.has(name), { what: 'the hanging call is let go' });
-      if (this.hanging.has(name)) throw new AppError('CANCELLED', 'the call was cancelled');
+      const hangs = (): boolean => this.hanging.has(name) || this.hanging.has(`${method} ${name}`);
+      if (hangs()) await waitFor(() => context.signal.aborted || !hangs(), { what: 'the hanging call is let go' });
+      if (hangs()) throw new AppError('CANCELLED', 'the call was cancelled');
       const result = work();
       const lateFault = this.lateFaults.get(method);
       if (lateFault !== undefined) throw lateFault;
@@ -126,10 +130,11 @@ export class FakeCluster {
     const view = this.volumes.get(name);
     if (view === undefined) throw new AppError('VOLUME_NOT_FOUND', `volume "${name}" does not exist`, { volume: name });
     const mountIds = [...(this.mounts.get(`${node}/${name}`) ?? [])];
-    return { ...view, mountIds, ...(mountIds.length > 0 && { path: `/mnt/${name}` }) };
+    return { ...view, mountIds, ...(mountIds.length > 0 && { path: `${this.root}/${name}` }) };
   }
 
   #mount(node: NodeName, name: string, mountId: string): Awaited<ReturnType<DoorApi['mountVolume']>> {
+    this.mountRequests.push(mountId);
     const view = this.#get(node, { name });
     const held = view.attachments.find((attachment) => attachment.node === node);
     const other = view.attachments.find((attachment) => attachment.node !== node && !mayCoexist(view.accessMode, 'rw', attachment.mode));
@@ -149,7 +154,7 @@ export class FakeCluster {
     this.volumes.set(name, { ...view, attachments: [...view.attachments.filter((one) => one.node !== node), attachment] });
     const ids = this.mounts.get(`${node}/${name}`) ?? new Set<MountId>();
     this.mounts.set(`${node}/${name}`, ids.add(parseMountId(mountId)));
-    return { path: `/mnt/${name}`, node, mode: 'rw', epoch: view.epoch, seq: 1 };
+    return { path: `${this.root}/${name}`, node, mode: 'rw', epoch: view.epoch, seq: 1 };
   }
 
   #unmount(node: NodeName, name: string, mountId: string): void {

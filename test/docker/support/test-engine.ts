@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitFor } from '@volplane/testkit';
 import { busyboxImage, IMAGE } from './busybox-image.js';
@@ -136,6 +136,8 @@ export class TestEngine {
     await waitFor(async () => (await killTree(this.host.folder)) === 0, {
       what: `every process of the engine of ${this.host.name} is gone`,
     });
+    // A new engine asks whether the old one's containerd lives, and takes one that nobody has reaped yet for alive.
+    await rm(join(this.host.folder, 'exec', 'containerd', 'containerd.pid'), { force: true });
   }
 
   /** Removes its containers where it still can, ends it, and kills what is left of it. */

@@ -1,0 +1,173 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '@volplane/base';
+import { DockerPluginServer } from '@volplane/docker-plugin';
+import { waitFor } from '@volplane/testkit';
+import { expect } from 'chai';
+import { FakeCluster, serverOptions } from '../../packages/docker-plugin/test/fake-volumes.js';
+import { dockerSuite } from './support/docker-suite.js';
+import { TestEngine } from './support/test-engine.js';
+import { TestHost } from './support/test-host.js';
+
+/**
+ * The door alone under real engines: three hosts with an engine and a door each, and behind the doors one cluster in memory, so that
+ * each test can look at the mount ids and switch faults on. What needs real agents is in cluster.docker.test.ts.
+ */
+dockerSuite('docker door under real engines', () => {
+  let cluster: FakeCluster;
+  let storage: string;
+  const hosts: TestHost[] = [];
+  const engines: TestEngine[] = [];
+  const doors: DockerPluginServer[] = [];
+
+  before(async () => {
+    storage = await mkdtemp(join(tmpdir(), 'volplane-storage-'));
+    cluster = new FakeCluster();
+    cluster.root = storage;
+    for (const name of ['n1', 'n2', 'n3']) {
+      const host = await TestHost.start(name);
+      hosts.push(host);
+      engines.push(await TestEngine.start(host));
+      doors.push(await DockerPluginServer.open(doorOptions(host)));
+    }
+  });
+
+  after(async () => {
+    await Promise.all(engines.map((engine) => engine.end()));
+    await Promise.all(doors.map((door) => door.close()));
+    await Promise.all(hosts.map((host) => host.end()));
+    await rm(storage, { recursive: true });
+  });
+
+  afterEach(async () => {
+    cluster.hanging.clear();
+    cluster.faults.clear();
+  });
+
+  const doorOptions = (host: TestHost): Parameters<typeof DockerPluginServer.open>[0] => ({
+    ...serverOptions(cluster, host.pluginFolder, host.name),
+    engines: { sockets: [join(host.folder, 'docker.sock')], graceMs: 0, intervalMs: 300 },
+  });
+  const engine = (number: 1 | 2 | 3): TestEngine => {
+    const found = engines[number - 1];
+    if (found === undefined) throw new Error('the engine did not start');
+    return found;
+  };
+  const createVolume = async (name: string, options: Record<string, string> = {}): Promise<void> => {
+    await mkdir(join(storage, name));
+    const { status, text } = await engine(1).createVolume(name, 'volplane', options);
+    expect(status, text).to.equal(201);
+  };
+  const heldBy = (node: string, volume: string): number => cluster.mountIds(node, volume).length;
+
+  it('shows a volume on every engine, and runs containers on it everywhere', async () => {
+    await createVolume('shared');
+    for (const number of [1, 2, 3] as const) {
+      expect(await engine(number).volumeNames()).to.include('shared');
+      const { status, text } = await engine(number).run({
+        name: 'use',
+        volumes: { '/data': 'shared' },
+        driver: 'volplane',
+        script: `echo ${String(number)} >> /data/log; cat /data/log`,
+      });
+      expect(status, text).to.equal(204);
+      expect(await engine(number).wait('use')).to.equal(0);
+    }
+    expect(
+      (await engine(3).logs('use'))
+        .replace(/[^0-9\n]/g, '')
+        .split('\n')
+        .filter(Boolean),
+    ).to.deep.equal(['1', '2', '3']);
+    await waitFor(() => ['n1', 'n2', 'n3'].every((node) => heldBy(node, 'shared') === 0), { what: 'no node holds the volume' });
+  });
+
+  it("refuses to remove under another engine's container, and names the node", async () => {
+    await createVolume('busy');
+    await engine(1).run({ name: 'busy', volumes: { '/data': 'busy' }, script: 'sleep 1000 & wait' });
+    const { status, text } = await engine(2).call('DELETE', '/volumes/busy');
+    expect(status).to.be.oneOf([409, 500]);
+    expect(text).to.contain('attached to node n1');
+    await engine(1).remove('busy');
+    expect((await engine(2).call('DELETE', '/volumes/busy')).status).to.equal(204);
+    expect(cluster.volumes.has('busy')).to.equal(false);
+  });
+
+  it('refuses the second engine an exclusive volume, naming holder and reason', async () => {
+    await createVolume('single', { 'access-mode': 'single-node-writer' });
+    await engine(1).run({ name: 'first', volumes: { '/data': 'single' }, script: 'sleep 1000 & wait' });
+    const refused = await engine(2).run({ name: 'second', volumes: { '/data': 'single' }, script: 'true' });
+    expect(refused.status).to.equal(500);
+    expect(refused.text).to.match(/held by node n1 .*VOLUME_HELD/);
+    expect(heldBy('n2', 'single')).to.equal(0);
+    await engine(1).remove('first');
+    expect((await engine(2).call('POST', '/containers/second/start')).status).to.equal(204);
+  });
+
+  it('keeps the mount of a running container through docker cp', async () => {
+    await createVolume('copied');
+    await engine(1).run({ name: 'copier', volumes: { '/data': 'copied' }, script: 'echo text > /data/file; sleep 1000 & wait' });
+    const held = cluster.mountIds('n1', 'copied');
+    await waitFor(async () => (await engine(1).call('GET', '/containers/copier/archive?path=/data/file')).status === 200, {
+      what: 'the file is there',
+    });
+    // The engine did mount once more with the id of the running mount, which is what this is about.
+    expect(cluster.mountRequests).to.include(`${held.join()}#2`);
+    expect(cluster.calls).to.include('unmountVolume copied');
+    expect(cluster.mountIds('n1', 'copied')).to.deep.equal(held);
+    await engine(1).remove('copier');
+    expect(heldBy('n1', 'copied')).to.equal(0);
+  });
+
+  it('answers for other volumes within a second while one hangs', async () => {
+    await createVolume('stuck');
+    await createVolume('free');
+    cluster.hanging.add('mountVolume stuck');
+    const stuck = engine(1).run({ name: 'stuck', volumes: { '/data': 'stuck' }, driver: 'volplane', script: 'true' });
+    await waitFor(() => cluster.calls.at(-1) === 'mountVolume stuck', { what: 'the call hangs' });
+    const startMs = systemClock.monotonicMs();
+    expect(await engine(1).volumeNames()).to.include('free');
+    expect((await engine(1).call('GET', '/volumes/free')).status).to.equal(200);
+    expect((await engine(1).call('GET', '/containers/json?all=1')).status).to.equal(200);
+    expect((await engine(1).createVolume('other', 'local')).status).to.equal(201);
+    expect(systemClock.monotonicMs() - startMs).to.be.below(1_000);
+    cluster.hanging.clear();
+    await stuck;
+  });
+
+  it("shows the cluster's fault, keeps the volume in the list, and loses nothing", async () => {
+    await createVolume('outage');
+    for (const method of ['getVolume', 'listVolumes'] as const) cluster.faults.set(method, new Error('etcd is away'));
+    expect((await engine(1).call('GET', '/volumes')).text).to.contain('outage');
+    cluster.faults.clear();
+    expect((await engine(1).call('GET', '/volumes/outage')).status).to.equal(200);
+  });
+
+  it('survives a crash of the engine: the use of a dead container ends, and that of a restarted one does not', async () => {
+    await createVolume('crash');
+    await engine(3).run({ name: 'crash', volumes: { '/data': 'crash' }, script: 'sleep 1000 & wait' });
+    await engine(3).killAll();
+    expect(heldBy('n3', 'crash')).to.equal(1);
+    await engine(3).restart();
+    await waitFor(() => heldBy('n3', 'crash') === 0, { what: 'the use that died with the engine is dropped' });
+    expect((await engine(3).call('POST', '/containers/crash/start')).status).to.equal(204);
+    expect(heldBy('n3', 'crash')).to.equal(1);
+    await engine(3).remove('crash');
+    await waitFor(() => heldBy('n3', 'crash') === 0, { what: 'the restarted container has let go' });
+  });
+
+  it('lets no container lose its mount while the door restarts', async () => {
+    await createVolume('restart');
+    await engine(2).run({ name: 'restart', volumes: { '/data': 'restart' }, script: 'while true; do date > /data/now; sleep 0.1; done' });
+    await doors[1]?.close();
+    const [, host] = hosts;
+    if (host === undefined) throw new Error('the host did not start');
+    doors[1] = await DockerPluginServer.open(doorOptions(host));
+    expect(heldBy('n2', 'restart')).to.equal(1);
+    expect((await engine(1).call('DELETE', '/volumes/restart')).text).to.contain('attached to node n2');
+    expect(await engine(2).isRunning('restart')).to.equal(true);
+    await engine(2).remove('restart');
+    expect(heldBy('n2', 'restart')).to.equal(0);
+  });
+});
