@@ -169,6 +169,11 @@ export const REASONS = {
     meaning: 'No manager answers; global volumes cannot change. Mounted volumes stay mounted.',
     whatToDo: 'Repeat the call when a manager is back.',
   },
+  UNREACHABLE: {
+    kind: 'unavailable',
+    meaning: 'No server answers at the addresses that the client was given; nothing was begun.',
+    whatToDo: 'Check the addresses and that a manager or agent runs there, then repeat the call.',
+  },
   SESSION_LOST: {
     kind: 'unavailable',
     meaning: 'The node has no valid session, so it may not take new grants.',

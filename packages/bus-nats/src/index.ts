@@ -1,2 +1,3 @@
 export type { NatsAuth, NatsTls } from './connection-options.js';
 export { NatsBus, type NatsBusOptions } from './nats-bus.js';
+export { credentialsFrom, type NatsSettings } from './credential-settings.js';

@@ -18,3 +18,6 @@ export { findIdentity, freeSocketPath, protectSocket, removeSocket, type FileIde
 export { maskSecrets, systemToolRunner, type ToolCall, type ToolOutcome, type ToolRunner } from './tool-call.js';
 export { FileJournal, type FileJournalOptions } from './file-journal.js';
 export { lockFolder, type FolderLock } from './folder-lock.js';
+export { bootMs } from './guardian/boot-clock.js';
+export { GuardianClient, type GuardianClientOptions } from './guardian/guardian-client.js';
+export { GuardianServer, type GuardianServerOptions } from './guardian/guardian-server.js';

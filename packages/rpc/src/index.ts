@@ -1,3 +1,7 @@
+export { createClient, type ClientOptions, type ClientTls, type VolplaneClient } from './client/volplane-client.js';
+export { RPC_LIMITS, type CallClass, type RpcLimits } from './limits.js';
+export { parseListenAddress, type ListenAddress } from './listen-address.js';
+export { RpcServer, type RpcServerOptions, type ServerTls } from './server/rpc-server.js';
 export {
   UnaryHost,
   type UnaryCall,
@@ -6,3 +10,4 @@ export {
   type UnaryService,
   type UnaryStatusCode,
 } from './unary-host.js';
+export { tlsFrom, type DoorSettings } from './server/tls-settings.js';

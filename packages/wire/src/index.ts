@@ -32,6 +32,8 @@ export {
   type UsersAnswer,
 } from './messages.js';
 export { type BatchItem, type BatchResult, type CodedBatchResult } from './codec/batch.js';
+export { PROTO_FILES } from './loader-options.js';
 export { LIST_ENTRIES_MAX } from './codec/scalars.js';
 export { StatusCodec, type FailureStatus } from './codec/status.js';
 export { loadProtocol, protoFolder, type Method, type Protocol } from './protocol.js';
+export { loadReflectionFiles } from './reflection-files.js';

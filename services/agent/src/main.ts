@@ -1,1 +1,36 @@
-export {};
+import { EXIT, readSettings, superviseProcess, systemClock } from '@volplane/base';
+import { createLogger } from '@volplane/logging';
+import { AGENT_SETTINGS, defaultNodeName } from './config.js';
+import { openAgent } from './context.js';
+
+const read = readSettings(AGENT_SETTINGS, {
+  argv: process.argv.slice(2),
+  env: { VOLPLANE_AGENT_NODE: defaultNodeName(), ...process.env },
+  prefix: 'VOLPLANE_AGENT',
+  usage: 'volplane-agent: runs the volume drivers of this node.',
+});
+
+if (read.type === 'help') process.stdout.write(read.text);
+else if (read.type === 'faults') {
+  process.stderr.write(`volplane-agent: ${read.faults.join('\nvolplane-agent: ')}\n`);
+  process.exitCode = EXIT.config;
+} else if (read.printConfig) process.stdout.write(`${JSON.stringify(read.shown, null, 2)}\n`);
+else if (!read.checkConfig) await main();
+
+async function main(): Promise<void> {
+  if (read.type !== 'settings') return;
+  const { settings, shown } = read;
+  const log = createLogger({ level: settings.logLevel, format: settings.logFormat, fields: { service: 'agent', node: settings.node } });
+  log.info('agent starts', { settings: shown });
+  try {
+    const agent = await openAgent(settings, log);
+    const end = superviseProcess(process, log, () => agent.close(), systemClock.after);
+    agent.failed.catch(() => {
+      end(EXIT.failed);
+    });
+    log.info('agent serves', { addresses: agent.addresses });
+  } catch (error) {
+    log.error('agent could not start', { error });
+    process.exitCode = EXIT.failed;
+  }
+}

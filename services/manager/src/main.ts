@@ -1,1 +1,38 @@
-export {};
+import { hostname } from 'node:os';
+import { EXIT, readSettings, superviseProcess, systemClock } from '@volplane/base';
+import { createLogger } from '@volplane/logging';
+import { openManager } from './context.js';
+import { MANAGER_SETTINGS } from './config.js';
+
+const read = readSettings(MANAGER_SETTINGS, {
+  argv: process.argv.slice(2),
+  env: { VOLPLANE_MANAGER_HOST_NAME: hostname(), ...process.env },
+  prefix: 'VOLPLANE_MANAGER',
+  usage: 'volplane-manager: records who owns which volume, and answers callers and agents.',
+});
+
+if (read.type === 'help') process.stdout.write(read.text);
+else if (read.type === 'faults') {
+  process.stderr.write(`volplane-manager: ${read.faults.join('\nvolplane-manager: ')}\n`);
+  process.exitCode = EXIT.config;
+} else if (read.printConfig) process.stdout.write(`${JSON.stringify(read.shown, null, 2)}\n`);
+else if (!read.checkConfig) await main();
+
+async function main(): Promise<void> {
+  if (read.type !== 'settings') return;
+  const { settings, shown } = read;
+  const id = settings.id === '' ? `${settings.hostName}-${String(process.pid)}` : settings.id;
+  const log = createLogger({ level: settings.logLevel, format: settings.logFormat, fields: { service: 'manager', manager: id } });
+  log.info('manager starts', { settings: shown });
+  try {
+    const manager = await openManager(settings, id, log);
+    const end = superviseProcess(process, log, () => manager.close(), systemClock.after);
+    manager.failed.catch(() => {
+      end(EXIT.failed);
+    });
+    log.info('manager serves', { addresses: manager.addresses });
+  } catch (error) {
+    log.error('manager could not start', { error });
+    process.exitCode = EXIT.failed;
+  }
+}

@@ -1,0 +1,42 @@
+import { join } from 'node:path';
+import { ComponentGroup, systemClock, systemRandom, type Logger } from '@volplane/base';
+import { credentialsFrom, NatsBus } from '@volplane/bus-nats';
+import { openDrivers } from '@volplane/drivers';
+import { Agent } from '@volplane/engine';
+import { FileJournal } from '@volplane/host';
+import { RpcServer, tlsFrom } from '@volplane/rpc';
+import type { AgentSettings } from './config.js';
+import { makeGuardian } from './guardian.js';
+
+export interface RunningAgent {
+  /** Where callers on this node are served, with the ports that were found. */
+  readonly addresses: readonly string[];
+  /** Rejects when a part failed. */
+  readonly failed: Promise<never>;
+  close(): Promise<void>;
+}
+
+/** Puts an agent together: journal, drivers, bus, engine, doors. Nothing here waits for NATS or a manager. */
+export async function openAgent(settings: AgentSettings, log: Logger): Promise<RunningAgent> {
+  const group = new ComponentGroup(log);
+  try {
+    const journal = await FileJournal.open({ folder: join(settings.dataDir, 'journal'), log });
+    group.own({ name: 'journal', close: () => journal.close() });
+    const drivers = await openDrivers({ file: settings.drivers, dataDir: settings.dataDir, clock: systemClock, random: systemRandom, log });
+    const bus = await NatsBus.open({ servers: settings.nats, name: `volplane agent ${settings.node}`, ...credentialsFrom(settings), clock: systemClock, random: systemRandom, log });
+    group.own({ name: 'nats', close: () => bus.close() });
+    const guardian = makeGuardian(join(settings.dataDir, 'guardian'), log);
+    group.start(guardian);
+    const agent = Agent.start({ node: settings.node, guardian, labels: settings.labels, version: VERSION, journal, bus, drivers, clock: systemClock, random: systemRandom, log });
+    group.own({ name: 'engine', close: () => agent.stop() });
+    const server = await RpcServer.open({ listen: settings.listen, api: agent.api, clock: systemClock, log, ...tlsFrom(settings) });
+    group.own({ name: 'gRPC door', close: () => server.close() });
+    server.setServing(true);
+    return { addresses: server.addresses, failed: Promise.race([group.failed, agent.failed]), close: () => group.stop() };
+  } catch (error) {
+    await group.stop();
+    throw error;
+  }
+}
+
+const VERSION = '0.1.0';
