@@ -17,7 +17,12 @@ export interface ProcessLike {
  * @param stop - ends all effects; idempotent
  * @returns a function that begins the stop with an exit code, for failures of the process's own parts
  */
-export function superviseProcess(host: ProcessLike, log: Logger, stop: () => Promise<void>, after: (delayMs: number, callback: () => void) => () => void): (code: number) => void {
+export function superviseProcess(
+  host: ProcessLike,
+  log: Logger,
+  stop: () => Promise<void>,
+  after: (delayMs: number, callback: () => void) => () => void,
+): (code: number) => void {
   let stopping = false;
   const begin = (code: number): void => {
     if (stopping) return;

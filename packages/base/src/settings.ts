@@ -14,7 +14,13 @@ export type SettingTable = Readonly<Record<string, Setting<unknown>>>;
 export type Settings<Table extends SettingTable> = { readonly [Key in keyof Table]: Table[Key] extends Setting<infer T> ? T : never };
 
 export type ReadSettings<Table extends SettingTable> =
-  | { readonly type: 'settings'; readonly settings: Settings<Table>; readonly shown: Readonly<Record<string, string>>; readonly printConfig: boolean; readonly checkConfig: boolean }
+  | {
+      readonly type: 'settings';
+      readonly settings: Settings<Table>;
+      readonly shown: Readonly<Record<string, string>>;
+      readonly printConfig: boolean;
+      readonly checkConfig: boolean;
+    }
   | { readonly type: 'help'; readonly text: string }
   | { readonly type: 'faults'; readonly faults: readonly string[] };
 
@@ -24,7 +30,12 @@ export type ReadSettings<Table extends SettingTable> =
  */
 export function readSettings<Table extends SettingTable>(
   table: Table,
-  source: { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string | undefined>>; readonly prefix: string; readonly usage: string },
+  source: {
+    readonly argv: readonly string[];
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly prefix: string;
+    readonly usage: string;
+  },
 ): ReadSettings<Table> {
   const faults: string[] = [];
   const flags = readFlags(table, source.argv, faults);
@@ -48,7 +59,13 @@ export function readSettings<Table extends SettingTable>(
   }
   if (faults.length > 0) return { type: 'faults', faults };
   // Every key of the table was parsed by its own setting.
-  return { type: 'settings', settings: settings as Settings<Table>, shown, printConfig: flags.has('print-config'), checkConfig: flags.has('check-config') };
+  return {
+    type: 'settings',
+    settings: settings as Settings<Table>,
+    shown,
+    printConfig: flags.has('print-config'),
+    checkConfig: flags.has('check-config'),
+  };
 }
 
 /** The table as Markdown rows, for docs/configuration.md. */
@@ -69,7 +86,8 @@ export function nonEmpty(value: string): string {
 export function integer(min: number, max: number): (value: string) => number {
   return (value) => {
     const number = Number(value);
-    if (!Number.isInteger(number) || number < min || number > max) throw new Error(`is not a whole number from ${String(min)} to ${String(max)}`);
+    if (!Number.isInteger(number) || number < min || number > max)
+      throw new Error(`is not a whole number from ${String(min)} to ${String(max)}`);
     return number;
   };
 }
@@ -108,7 +126,11 @@ export function oneOf<const T extends string>(...values: readonly T[]): (value: 
   };
 }
 
-const BUILT_IN = { help: 'show this help', 'print-config': 'print the settings and exit', 'check-config': 'check the settings and exit' } as const;
+const BUILT_IN = {
+  help: 'show this help',
+  'print-config': 'print the settings and exit',
+  'check-config': 'check the settings and exit',
+} as const;
 
 function readFlags(table: SettingTable, argv: readonly string[], faults: string[]): ReadonlyMap<string, string> {
   const known = new Set([...Object.keys(table).map(flagOf), ...Object.keys(BUILT_IN)]);
@@ -131,7 +153,8 @@ function readFlags(table: SettingTable, argv: readonly string[], faults: string[
 
 function helpText(table: SettingTable, source: { readonly prefix: string; readonly usage: string }): string {
   const lines = Object.entries(table).map(([key, setting]) => {
-    const fallback = setting.fallback === undefined ? 'required' : setting.fallback === '' ? 'default: none' : `default: ${setting.fallback}`;
+    const fallback =
+      setting.fallback === undefined ? 'required' : setting.fallback === '' ? 'default: none' : `default: ${setting.fallback}`;
     return `  --${flagOf(key)}  (${variableOf(key, source.prefix)}; ${fallback})\n      ${setting.help}`;
   });
   const builtIn = Object.entries(BUILT_IN).map(([name, help]) => `  --${name}\n      ${help}`);

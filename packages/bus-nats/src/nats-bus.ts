@@ -148,7 +148,8 @@ export class NatsBus implements Bus {
     // Too late, or the second one.
     if (request === undefined) return;
     try {
-      if (message.data.length === 0 && message.headers?.code === NO_RESPONDERS) request.reject(unavailable(request.subject, 'nobody listens'));
+      if (message.data.length === 0 && message.headers?.code === NO_RESPONDERS)
+        request.reject(unavailable(request.subject, 'nobody listens'));
       else request.resolve(JSON.parse(message.string()));
     } catch (parseError) {
       this.#options.log.debug('stray answer dropped', { subject: request.subject, error: parseError });
@@ -176,7 +177,9 @@ export class NatsBus implements Bus {
     const bytes = Buffer.from(JSON.stringify(payload ?? null));
     const bytesMax = this.payloadBytesMax;
     if (bytes.length > bytesMax) {
-      throw new AppError('TOO_LARGE', `a message for ${subject} has ${String(bytes.length)} bytes, NATS takes ${String(bytesMax)}`, { subject });
+      throw new AppError('TOO_LARGE', `a message for ${subject} has ${String(bytes.length)} bytes, NATS takes ${String(bytesMax)}`, {
+        subject,
+      });
     }
     return bytes;
   }

@@ -72,7 +72,12 @@ async function dial(options: NatsLinkOptions, signal: AbortSignal): Promise<Nats
 }
 
 /** Lives as long as the connection. @returns why it ended, where that is known */
-async function follow(connection: NatsConnection, options: NatsLinkOptions, observer: NatsLinkObserver, signal: AbortSignal): Promise<unknown> {
+async function follow(
+  connection: NatsConnection,
+  options: NatsLinkOptions,
+  observer: NatsLinkObserver,
+  signal: AbortSignal,
+): Promise<unknown> {
   if (signal.aborted) {
     await connection.close();
     return undefined;

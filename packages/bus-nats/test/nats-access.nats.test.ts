@@ -141,7 +141,9 @@ describe('access to NATS', () => {
   });
 
   it('logs a subject that it may not serve, and serves the others', async () => {
-    await start('authorization { users: [ { user: me, password: me, permissions: { publish: ">", subscribe: ["agent.>", "_INBOX.>"] } } ] }');
+    await start(
+      'authorization { users: [ { user: me, password: me, permissions: { publish: ">", subscribe: ["agent.>", "_INBOX.>"] } } ] }',
+    );
     const { log, lines } = recordingLogger();
     const bus = await openConnected(await started(), { auth: { type: 'password', user: 'me', password: 'me' }, log });
     buses.push(bus);
@@ -204,7 +206,15 @@ interface Certificates {
 
 async function makeCertificates(folder: string): Promise<Certificates> {
   const path = (name: string): string => join(folder, name);
-  const key = (name: string): readonly string[] => ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', path(name)];
+  const key = (name: string): readonly string[] => [
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-keyout',
+    path(name),
+  ];
   const openssl = async (...args: readonly string[]): Promise<unknown> => await exec('openssl', args);
   await openssl('req', '-x509', '-days', '2', '-subj', '/CN=test authority', ...key('ca.key'), '-out', path('ca.pem'));
   await writeFile(path('server.ext'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');

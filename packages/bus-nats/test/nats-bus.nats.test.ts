@@ -155,7 +155,8 @@ describe('NatsBus on a real server', () => {
     server.pause();
     try {
       // The signal needs a moment to reach every thread of the server.
-      const isFrozen = async (): Promise<boolean> => (await manager.request('agent.work', null, { timeoutMs: 100 }).catch(reasonOf)) === 'UNKNOWN_OUTCOME';
+      const isFrozen = async (): Promise<boolean> =>
+        (await manager.request('agent.work', null, { timeoutMs: 100 }).catch(reasonOf)) === 'UNKNOWN_OUTCOME';
       await waitFor(isFrozen, { what: 'the server answers nothing' });
       expect((await rejection(manager.request('agent.work', null, ENDLESS))).reason).to.equal('UNKNOWN_OUTCOME');
       expect(lines).to.include('warn nats server stopped answering');
@@ -182,7 +183,10 @@ describe('NatsBus on a real server', () => {
     const requests = Array.from({ length: 16 }, () => manager.request('agent.large', null, ENDLESS));
     await waitFor(() => running === requests.length, { what: 'all are running' });
     const closed = agent.close();
-    await waitFor(async () => (await rejection(manager.request('agent.large', null, ENDLESS))).reason === 'NODE_UNAVAILABLE', { what: 'it serves no more' });
+    // With an end: one that the agent still took waits for the gate.
+    await waitFor(async () => (await rejection(manager.request('agent.large', null, { timeoutMs: 1_000 }))).reason === 'NODE_UNAVAILABLE', {
+      what: 'it serves no more',
+    });
     server.pause();
     finish.open();
     for (let turn = 0; turn < 20; turn += 1) await sleep(systemClock, 0);

@@ -20,9 +20,14 @@ describe('address of a NATS server', () => {
 
   it('is refused when it means something else, and a password in it is not repeated', () => {
     for (const text of ['', 'http://bus:4222', 'ws://bus', 'nats://', 'nats://bus:99999', 'nats://bus/path', 'nats://bus?x=1', 'a b']) {
-      expect(() => parseServerAddress(text), text).to.throw(AppError).with.property('reason', 'INVALID_ARGUMENT');
+      expect(() => parseServerAddress(text), text)
+        .to.throw(AppError)
+        .with.property('reason', 'INVALID_ARGUMENT');
     }
-    expect(() => parseServerAddress('nats://me:hunter2@bus:4222')).to.throw(AppError).with.property('message').that.does.not.include('hunter2');
+    expect(() => parseServerAddress('nats://me:hunter2@bus:4222'))
+      .to.throw(AppError)
+      .with.property('message')
+      .that.does.not.include('hunter2');
   });
 });
 

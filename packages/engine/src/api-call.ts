@@ -40,11 +40,16 @@ export async function callApi(
   clock: Clock,
 ): Promise<unknown> {
   const method = CALLABLE.find((name) => name === message.method);
-  if (method === undefined) throw new AppError('INVALID_ARGUMENT', `the call ${JSON.stringify(message.method.slice(0, 64))} is not known here`, { field: 'method' });
+  if (method === undefined)
+    throw new AppError('INVALID_ARGUMENT', `the call ${JSON.stringify(message.method.slice(0, 64))} is not known here`, {
+      field: 'method',
+    });
   const controller = new AbortController();
   const timeoutMs = Math.min(message.timeoutMs, CALL_MS_MAX);
   const cancel = clock.after(timeoutMs, () => {
-    controller.abort(new AppError('DEADLINE_EXCEEDED', `the call ${method} ran out of its ${String(timeoutMs)} ms; its outcome is unknown, repeat it`));
+    controller.abort(
+      new AppError('DEADLINE_EXCEEDED', `the call ${method} ran out of its ${String(timeoutMs)} ms; its outcome is unknown, repeat it`),
+    );
   });
   // The union of methods has no common request type; the sender is a peer that took the request from the same method.
   const run = api[method].bind(api) as (request: unknown, context: CallContext) => Promise<unknown>;

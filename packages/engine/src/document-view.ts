@@ -44,7 +44,9 @@ export function passesFilter(view: VolumeView, filter: VolumeFilter | undefined)
     (filter.scope === undefined || view.scope === filter.scope) &&
     (filter.node === undefined || view.node === filter.node || view.attachments.some((attachment) => attachment.node === filter.node)) &&
     (filter.dangling === undefined || filter.dangling !== used) &&
-    Object.entries(filter.labels ?? {}).every(([key, value]) => view.labels[key] !== undefined && (value === '' || view.labels[key] === value))
+    Object.entries(filter.labels ?? {}).every(
+      ([key, value]) => view.labels[key] !== undefined && (value === '' || view.labels[key] === value),
+    )
   );
 }
 
@@ -52,12 +54,18 @@ export function passesFilter(view: VolumeView, filter: VolumeFilter | undefined)
 export function checkMap(field: string, map: StringMap | undefined): StringMap {
   const entries = Object.entries(map ?? {});
   if (entries.length > LIMITS.mapEntries) {
-    throw new AppError('TOO_LARGE', `${field} has ${String(entries.length)} entries, at most ${String(LIMITS.mapEntries)} are allowed`, { field });
+    throw new AppError('TOO_LARGE', `${field} has ${String(entries.length)} entries, at most ${String(LIMITS.mapEntries)} are allowed`, {
+      field,
+    });
   }
   for (const [key, value] of entries) {
     if (key.length === 0) throw new AppError('INVALID_ARGUMENT', `${field} has an empty key`, { field });
     if (key.length > LIMITS.mapKeyBytes || value.length > LIMITS.mapValueBytes) {
-      throw new AppError('TOO_LARGE', `${field} ${JSON.stringify(key.slice(0, 40))} is longer than a key of ${String(LIMITS.mapKeyBytes)} or a value of ${String(LIMITS.mapValueBytes)} characters`, { field });
+      throw new AppError(
+        'TOO_LARGE',
+        `${field} ${JSON.stringify(key.slice(0, 40))} is longer than a key of ${String(LIMITS.mapKeyBytes)} or a value of ${String(LIMITS.mapValueBytes)} characters`,
+        { field },
+      );
     }
   }
   return map ?? {};

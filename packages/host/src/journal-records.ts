@@ -18,16 +18,22 @@ export function encodeRecord(changes: Changes): string {
  *
  * @throws AppError DISK_FAILED when a damaged line is followed by a good one
  */
-export function decodeRecords(bytes: Buffer, path: string): { readonly records: readonly Changes[]; readonly goodBytes: number; readonly totalBytes: number } {
+export function decodeRecords(
+  bytes: Buffer,
+  path: string,
+): { readonly records: readonly Changes[]; readonly goodBytes: number; readonly totalBytes: number } {
   const records: Changes[] = [];
   let goodBytes = 0;
   let damagedAt: number | undefined;
-  for (let start = 0; start < bytes.length; ) {
+  for (let start = 0; start < bytes.length;) {
     const end = bytes.indexOf(0x0a, start);
     const record = end < 0 ? undefined : decodeRecord(bytes.toString('utf8', start, end));
     if (record === undefined) damagedAt ??= start;
     else if (damagedAt !== undefined) {
-      throw new AppError('DISK_FAILED', `the journal ${path} is damaged at byte ${String(damagedAt)}; it was left as it is`, { path, byte: String(damagedAt) });
+      throw new AppError('DISK_FAILED', `the journal ${path} is damaged at byte ${String(damagedAt)}; it was left as it is`, {
+        path,
+        byte: String(damagedAt),
+      });
     } else {
       records.push(record);
       goodBytes = end + 1;

@@ -21,7 +21,11 @@ export function createLogger(options: LoggerOptions): Logger {
   const logger = winston.createLogger({
     level: options.level,
     levels: LEVELS,
-    format: options.format === 'json' ? winston.format.combine(winston.format.timestamp(), winston.format.json()) : winston.format.combine(winston.format.timestamp(), winston.format.printf(textLine)),
+    format:
+      options.format === 'json'
+        ? winston.format.combine(winston.format.timestamp(), winston.format.json())
+        : winston.format.combine(winston.format.timestamp(), winston.format.printf(textLine)),
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston's types give its own transports by interface
     transports: [new winston.transports.Stream({ stream })],
     exitOnError: false,
   });
@@ -81,6 +85,8 @@ function reserved(fields: Record<string, unknown>): Record<string, unknown> {
 
 function textLine(info: winston.Logform.TransformableInfo): string {
   const { level, message, timestamp, ...fields } = info;
-  const rest = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)}`);
+  const rest = Object.entries(fields).map(
+    ([key, value]) => `${key}=${typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)}`,
+  );
   return [String(timestamp), level.toUpperCase().padEnd(5), String(message), ...rest].join(' ');
 }

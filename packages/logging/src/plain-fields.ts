@@ -44,9 +44,15 @@ function plainObject(value: Readonly<Record<string, unknown>>, depth: number): R
 
 /** winston itself shows an error in a field as `{}`. */
 function plainError(error: Error, depth: number): Record<string, unknown> {
-  const own = error instanceof AppError ? { reason: error.reason, fields: plainObject(error.failure.fields, depth + 1) } : { name: error.name, stack: firstFrames(error) };
+  const own =
+    error instanceof AppError
+      ? { reason: error.reason, fields: plainObject(error.failure.fields, depth + 1) }
+      : { name: error.name, stack: firstFrames(error) };
   const code = 'code' in error ? { code: plain(error.code, DEPTH_MAX) } : {};
-  const causes = error instanceof AggregateError ? { errors: (error.errors as readonly unknown[]).slice(0, ITEMS_MAX).map((each) => plain(each, depth + 1)) } : {};
+  const causes =
+    error instanceof AggregateError
+      ? { errors: (error.errors as readonly unknown[]).slice(0, ITEMS_MAX).map((each) => plain(each, depth + 1)) }
+      : {};
   const cause = error.cause === undefined || depth >= DEPTH_MAX ? {} : { cause: plain(error.cause, depth + 1) };
   return { message: plainText(error.message), ...own, ...code, ...causes, ...cause };
 }

@@ -4,10 +4,19 @@ import { expect } from 'chai';
 import { createLogger, type LogFormat, type LogLevel } from '@volplane/logging';
 
 describe('createLogger', () => {
-  function open(level: LogLevel = 'debug', format: LogFormat = 'json'): { readonly log: ReturnType<typeof createLogger>; readonly lines: () => string[] } {
+  function open(
+    level: LogLevel = 'debug',
+    format: LogFormat = 'json',
+  ): { readonly log: ReturnType<typeof createLogger>; readonly lines: () => string[] } {
     const destination = new PassThrough();
     const log = createLogger({ level, format, destination, fields: { service: 'test' } });
-    return { log, lines: () => String(destination.read() ?? '').split('\n').filter((line) => line !== '') };
+    return {
+      log,
+      lines: () =>
+        String(destination.read() ?? '')
+          .split('\n')
+          .filter((line) => line !== ''),
+    };
   }
 
   function only(lines: readonly string[]): Record<string, unknown> {
@@ -50,7 +59,11 @@ describe('createLogger', () => {
 
   it('never shows secrets: by key at any depth, in URLs, and in mount options', () => {
     const { log, lines } = open();
-    log.info('x', { settings: { natsPassword: 'hunter2', token: 'hunter2', deep: [{ clientSecret: 'hunter2' }] }, url: 'nats://me:hunter2@host:1', o: 'vers=3,password=hunter2,ro' });
+    log.info('x', {
+      settings: { natsPassword: 'hunter2', token: 'hunter2', deep: [{ clientSecret: 'hunter2' }] },
+      url: 'nats://me:hunter2@host:1',
+      o: 'vers=3,password=hunter2,ro',
+    });
     const line = lines().join('');
     expect(line).not.to.include('hunter2');
     expect(line).to.include('nats://me:***@host:1');

@@ -85,7 +85,9 @@ export interface VolumeDriver {
    * What the storage of this node has room for, in bytes; thin storage may promise more than it has.
    * Present exactly when `info.capabilities.size`. @throws AppError DRIVER_UNAVAILABLE
    */
-  capacity?(signal: AbortSignal): Promise<{ readonly availableBytes: number; readonly volumeBytesMax?: number; readonly volumeBytesMin?: number }>;
+  capacity?(
+    signal: AbortSignal,
+  ): Promise<{ readonly availableBytes: number; readonly volumeBytesMax?: number; readonly volumeBytesMin?: number }>;
 
   /** Present exactly when `info.capabilities.snapshot`; the same name again is fine. @returns size in bytes. */
   snapshot?(volume: DriverVolume, snapshot: string, signal: AbortSignal): Promise<number>;

@@ -23,7 +23,10 @@ export type BusFate = (message: BusMessage) => readonly number[];
 export const faultlessBus: BusFate = () => ONCE;
 
 /** Messages are lost and doubled at the given rates (0 to 1), and each copy takes up to `delayMsMax`. */
-export function randomBusFate(random: Random, rates: { readonly lossRate: number; readonly doubleRate: number; readonly delayMsMax: number }): BusFate {
+export function randomBusFate(
+  random: Random,
+  rates: { readonly lossRate: number; readonly doubleRate: number; readonly delayMsMax: number },
+): BusFate {
   return () => {
     if (random.float() < rates.lossRate) return [];
     const copies = random.float() < rates.doubleRate ? 2 : 1;

@@ -210,7 +210,10 @@ describe('memory bus network', () => {
 
   it('logs what a handler rejects with', async () => {
     const lines: unknown[] = [];
-    const log: Logger = { ...silentLogger, error: (message, fields) => lines.push([message, fields?.['endpoint'], String(fields?.['error'])]) };
+    const log: Logger = {
+      ...silentLogger,
+      error: (message, fields) => lines.push([message, fields?.['endpoint'], String(fields?.['error'])]),
+    };
     const logged = new MemoryBusNetwork({ clock, random: seededRandom(7), log });
     logged.open('agent').serve('agent.work', undefined, () => Promise.reject(new Error('planted')));
     watch(logged.open('manager').request('agent.work', null, { timeoutMs: 10 }));

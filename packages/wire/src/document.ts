@@ -94,7 +94,9 @@ const volumeDocument = z.strictObject({
     .exactOptional(),
   formerOwners: z.array(z.strictObject({ node: nodeName, nodeUid })).max(LIMITS.formerOwners + 1),
   evidence: z.array(evidence).max(LIMITS.evidence),
-  snapshots: z.record(z.string().max(128), z.strictObject({ createdAt: timestamp, sizeBytes: counter, ready: z.boolean() })).exactOptional(),
+  snapshots: z
+    .record(z.string().max(128), z.strictObject({ createdAt: timestamp, sizeBytes: counter, ready: z.boolean() }))
+    .exactOptional(),
 });
 
 export const driverInfo = z.strictObject({
@@ -157,7 +159,9 @@ function parseDocument<T>(schema: z.ZodType<T>, key: string, json: string): T {
   }
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw new AppError('DOCUMENT_INVALID', `the document at ${key} does not validate (${issueText(result.error)}); it was left alone`, { key });
+  throw new AppError('DOCUMENT_INVALID', `the document at ${key} does not validate (${issueText(result.error)}); it was left alone`, {
+    key,
+  });
 }
 
 /** The first fault of a failed parse: where and what, without the value. */

@@ -99,7 +99,9 @@ const unguarded = z.strictObject({ type: z.literal('unguarded'), ...speaker, ung
 const inventory = z.strictObject({
   type: z.literal('inventory'),
   ...speaker,
-  volumes: z.array(z.strictObject({ name: volumeName, uid: volumeUid, driver: z.string().max(63), createdAt: z.string().max(40) })).max(HELD_ENTRIES_MAX),
+  volumes: z
+    .array(z.strictObject({ name: volumeName, uid: volumeUid, driver: z.string().max(63), createdAt: z.string().max(40) }))
+    .max(HELD_ENTRIES_MAX),
   truncated: z.boolean(),
 });
 
@@ -130,13 +132,33 @@ const command = z.strictObject({
   parameters: stringMap,
 });
 
-const fence = z.strictObject({ type: z.literal('fence'), ...addressee, name: volumeName, uid: volumeUid, spec: volumeSpec, epoch: counter });
+const fence = z.strictObject({
+  type: z.literal('fence'),
+  ...addressee,
+  name: volumeName,
+  uid: volumeUid,
+  spec: volumeSpec,
+  epoch: counter,
+});
 
 /** A mount for a caller elsewhere; refused when the agent has counted more than `untilBeat` heartbeats (rule 8). */
-const routedMount = z.strictObject({ type: z.literal('mount'), ...addressee, name: volumeName, mountId, mode: mountMode.exactOptional(), untilBeat: counter });
+const routedMount = z.strictObject({
+  type: z.literal('mount'),
+  ...addressee,
+  name: volumeName,
+  mountId,
+  mode: mountMode.exactOptional(),
+  untilBeat: counter,
+});
 
 /** Ends every use of the volume on the node, because an operator said so; the release that follows is evidence A. */
-const forceRelease = z.strictObject({ type: z.literal('force-release'), ...addressee, name: volumeName, uid: volumeUid, note: z.string().max(200) });
+const forceRelease = z.strictObject({
+  type: z.literal('force-release'),
+  ...addressee,
+  name: volumeName,
+  uid: volumeUid,
+  note: z.string().max(200),
+});
 
 /** Which mount ids use these volumes now, and how many heartbeats the agent has counted. */
 const users = z.strictObject({ type: z.literal('users'), uids: z.array(volumeUid).max(64) });
@@ -151,7 +173,10 @@ export const grantAnswer = z.object({ name: volumeName, uid: volumeUid, spec: vo
 export const heldListAnswer = z.object({ notYours: z.array(z.object({ name: volumeName, uid: volumeUid, seq: counter })) });
 export const commandAnswer = z.discriminatedUnion('type', [
   z.object({ type: z.literal('done'), facts: stringMap }),
-  z.object({ type: z.literal('failed'), failure: z.object({ reason: z.string(), message: z.string(), fields: z.record(z.string(), z.string()) }) }),
+  z.object({
+    type: z.literal('failed'),
+    failure: z.object({ reason: z.string(), message: z.string(), fields: z.record(z.string(), z.string()) }),
+  }),
 ]);
 export const fenceAnswer = z.object({ receipt: z.string().max(200) });
 export const usersAnswer = z.object({ beat: counter, users: z.record(volumeUid, z.array(mountId)) });
@@ -161,7 +186,8 @@ export type Registered = z.infer<typeof registered>;
 export type HeartbeatAnswer = z.infer<typeof heartbeatAnswer>;
 export type GrantAnswer = z.infer<typeof grantAnswer>;
 export type HeldListAnswer = z.infer<typeof heldListAnswer>;
-export type CommandAnswer = { readonly type: 'done'; readonly facts: Readonly<Record<string, string>> } | { readonly type: 'failed'; readonly failure: Failure };
+export type CommandAnswer =
+  { readonly type: 'done'; readonly facts: Readonly<Record<string, string>> } | { readonly type: 'failed'; readonly failure: Failure };
 export type UsersAnswer = z.infer<typeof usersAnswer>;
 
 const envelope = z.union([
@@ -198,7 +224,9 @@ function openEnvelope(payload: unknown): unknown {
 export function parseMessage<T>(schema: z.ZodType<T>, payload: unknown, what: string): T {
   const result = schema.safeParse(payload);
   if (result.success) return result.data;
-  throw new AppError('INVALID_ARGUMENT', `${what} does not validate: ${issueText(result.error)}`, { field: result.error.issues[0]?.path.join('.') ?? '' });
+  throw new AppError('INVALID_ARGUMENT', `${what} does not validate: ${issueText(result.error)}`, {
+    field: result.error.issues[0]?.path.join('.') ?? '',
+  });
 }
 
 /** The failure of a command's answer, with reasons of a newer peer kept as text. */

@@ -81,9 +81,17 @@ export class AgentApi implements VolplaneApi {
     const name = parseVolumeName(request.name);
     const driver = parseDriverName(request.driver ?? 'local');
     const isHere = request.node === undefined || parseNodeName(request.node) === this.#node;
-    if (!isHere || this.#drivers.find(driver)?.info.capabilities.scope !== 'local') return this.#pass('createVolume', { ...request, driver }, context);
-    if (request.accessMode !== undefined && !(this.#drivers.find(driver)?.info.capabilities.accessModes.includes(request.accessMode) ?? false)) {
-      throw new AppError('INVALID_ARGUMENT', `driver ${driver} cannot keep access mode ${request.accessMode}`, { volume: name, field: 'access_mode', driver });
+    if (!isHere || this.#drivers.find(driver)?.info.capabilities.scope !== 'local')
+      return await this.#pass('createVolume', { ...request, driver }, context);
+    if (
+      request.accessMode !== undefined &&
+      !(this.#drivers.find(driver)?.info.capabilities.accessModes.includes(request.accessMode) ?? false)
+    ) {
+      throw new AppError('INVALID_ARGUMENT', `driver ${driver} cannot keep access mode ${request.accessMode}`, {
+        volume: name,
+        field: 'access_mode',
+        driver,
+      });
     }
     const wish = {
       name,
@@ -100,7 +108,7 @@ export class AgentApi implements VolplaneApi {
     const name = parseVolumeName(request.name);
     const local = this.#isMine(request) ? this.#local.find(name) : undefined;
     if (local !== undefined) return this.#view(local);
-    if (!this.#isMine(request)) return this.#pass('getVolume', request, context);
+    if (!this.#isMine(request)) return await this.#pass('getVolume', request, context);
     return this.#withUses(await this.#pass<VolumeView>('getVolume', { name }, context));
   }
 
@@ -117,7 +125,7 @@ export class AgentApi implements VolplaneApi {
 
   async updateLabels(request: UpdateLabelsRequest, context: CallContext): Promise<VolumeView> {
     const name = parseVolumeName(request.name);
-    if (this.#localFor(request, name) === undefined) return this.#passRef('updateLabels', request, context);
+    if (this.#localFor(request, name) === undefined) return await this.#passRef('updateLabels', request, context);
     return this.#view(await this.#local.updateLabels(name, checkMap('labels', request.set), request.drop));
   }
 
@@ -136,25 +144,32 @@ export class AgentApi implements VolplaneApi {
   async mountVolume(request: MountVolumeRequest, context: CallContext): Promise<MountView> {
     const name = parseVolumeName(request.name);
     const mountId = parseMountId(request.mountId);
-    if (!this.#isMine(request)) return this.#pass('mountVolume', request, context);
+    if (!this.#isMine(request)) return await this.#pass('mountVolume', request, context);
     const work =
       this.#local.find(name) === undefined
         ? this.#mounts.mount({ name, mountId, ...(request.mode === undefined ? {} : { mode: request.mode }) })
         : this.#local.mount(name, mountId, request.mode ?? 'rw');
-    return this.#bounded(context, `mount of volume ${name}`, work);
+    return await this.#bounded(context, `mount of volume ${name}`, work);
   }
 
   async unmountVolume(request: UnmountVolumeRequest, context: CallContext): Promise<void> {
     const name = parseVolumeName(request.name);
     const mountId = parseMountId(request.mountId);
-    if (!this.#isMine(request)) return this.#pass('unmountVolume', request, context);
+    if (!this.#isMine(request)) {
+      await this.#pass('unmountVolume', request, context);
+      return;
+    }
     const isLocal = this.#book.local(name)?.mountIds.includes(mountId) === true;
-    await this.#bounded(context, `unmount of volume ${name}`, isLocal ? this.#local.unmount(name, mountId) : this.#mounts.unmount(name, mountId, request.seq));
+    await this.#bounded(
+      context,
+      `unmount of volume ${name}`,
+      isLocal ? this.#local.unmount(name, mountId) : this.#mounts.unmount(name, mountId, request.seq),
+    );
   }
 
   async getPath(request: VolumeRef, context: CallContext): Promise<{ readonly path?: string }> {
     const name = parseVolumeName(request.name);
-    if (!this.#isMine(request)) return this.#pass('getPath', request, context);
+    if (!this.#isMine(request)) return await this.#pass('getPath', request, context);
     const local = this.#local.find(name);
     const path = local === undefined ? this.#book.mount(name)?.path : (local.path ?? (await this.#local.inspect(local)).path);
     if (path !== undefined) return { path };
@@ -165,7 +180,7 @@ export class AgentApi implements VolplaneApi {
 
   async getStatus(request: VolumeRef, context: CallContext): Promise<{ readonly status: StringMap }> {
     const name = parseVolumeName(request.name);
-    if (!this.#isMine(request)) return this.#pass('getStatus', request, context);
+    if (!this.#isMine(request)) return await this.#pass('getStatus', request, context);
     const local = this.#local.find(name);
     if (local !== undefined) return { status: (await this.#local.inspect(local)).status };
     const view = await this.#pass<VolumeView>('getVolume', { name }, context);
@@ -173,46 +188,63 @@ export class AgentApi implements VolplaneApi {
     const { driver: driverName, options, labels, accessMode, takeover, sizeBytes } = view;
     const spec = { driver: driverName, options, labels, accessMode, takeover, ...(sizeBytes === undefined ? {} : { sizeBytes }) };
     const volume = toDriverVolume({ name, uid: view.uid, spec, epoch: view.epoch });
-    const inspection = await this.#drivers.run(`inspection of volume ${name}`, view.uid, DRIVER_MS.inspect, (signal) => driver.inspect(volume, signal));
+    const inspection = await this.#drivers.run(`inspection of volume ${name}`, view.uid, DRIVER_MS.inspect, (signal) =>
+      driver.inspect(volume, signal),
+    );
     return { status: { ...inspection.status, existence: inspection.existence } };
   }
 
   async expandVolume(request: ExpandVolumeRequest, context: CallContext): Promise<VolumeView> {
     const name = parseVolumeName(request.name);
-    if (this.#localFor(request, name) === undefined) return this.#passRef('expandVolume', request, context);
+    if (this.#localFor(request, name) === undefined) return await this.#passRef('expandVolume', request, context);
     return this.#view(await this.#bounded(context, `expand of volume ${name}`, this.#local.expand(name, request.sizeBytes)));
   }
 
   async createSnapshot(request: SnapshotRequest, context: CallContext): Promise<VolumeView> {
     const name = parseVolumeName(request.name);
-    if (this.#localFor(request, name) === undefined) return this.#passRef('createSnapshot', request, context);
-    return this.#view(await this.#bounded(context, `snapshot of volume ${name}`, this.#local.snapshot(name, parseVolumeName(request.snapshot))));
+    if (this.#localFor(request, name) === undefined) return await this.#passRef('createSnapshot', request, context);
+    return this.#view(
+      await this.#bounded(context, `snapshot of volume ${name}`, this.#local.snapshot(name, parseVolumeName(request.snapshot))),
+    );
   }
 
   async removeSnapshot(request: SnapshotRequest, context: CallContext): Promise<VolumeView> {
     const name = parseVolumeName(request.name);
-    if (this.#localFor(request, name) === undefined) return this.#passRef('removeSnapshot', request, context);
-    return this.#view(await this.#bounded(context, `removal of a snapshot of volume ${name}`, this.#local.removeSnapshot(name, request.snapshot)));
+    if (this.#localFor(request, name) === undefined) return await this.#passRef('removeSnapshot', request, context);
+    return this.#view(
+      await this.#bounded(context, `removal of a snapshot of volume ${name}`, this.#local.removeSnapshot(name, request.snapshot)),
+    );
   }
 
   async getCapacity(request: CapacityRequest, context: CallContext): Promise<CapacityView> {
     const driver = this.#drivers.find(parseDriverName(request.driver));
-    if (driver === undefined || (request.node !== undefined && request.node !== this.#node)) return this.#pass('getCapacity', request, context);
-    if (driver.capacity === undefined) throw new AppError('CAPABILITY_MISSING', `driver ${request.driver} cannot tell its capacity`, { driver: request.driver, capability: 'size' });
-    return driver.capacity(context.signal);
+    if (driver === undefined || (request.node !== undefined && request.node !== this.#node))
+      return await this.#pass('getCapacity', request, context);
+    if (driver.capacity === undefined)
+      throw new AppError('CAPABILITY_MISSING', `driver ${request.driver} cannot tell its capacity`, {
+        driver: request.driver,
+        capability: 'size',
+      });
+    return await driver.capacity(context.signal);
   }
 
-  transferOwnership = (request: TransferOwnershipRequest, context: CallContext): Promise<VolumeView> => this.#pass('transferOwnership', request, context);
+  transferOwnership = (request: TransferOwnershipRequest, context: CallContext): Promise<VolumeView> =>
+    this.#pass('transferOwnership', request, context);
   forceRelease = (request: ForceReleaseRequest, context: CallContext): Promise<VolumeView> => this.#pass('forceRelease', request, context);
   releaseGone = (request: ReleaseGoneRequest, context: CallContext): Promise<VolumeView> => this.#pass('releaseGone', request, context);
-  listSnapshots = (request: ListSnapshotsRequest, context: CallContext): Promise<SnapshotPage> => this.#pass('listSnapshots', request, context);
-  explainVolume = (request: ExplainVolumeRequest, context: CallContext): Promise<VolumeExplanation> => this.#pass('explainVolume', request, context);
+  listSnapshots = (request: ListSnapshotsRequest, context: CallContext): Promise<SnapshotPage> =>
+    this.#pass('listSnapshots', request, context);
+  explainVolume = (request: ExplainVolumeRequest, context: CallContext): Promise<VolumeExplanation> =>
+    this.#pass('explainVolume', request, context);
   listNodes = (request: PageRequest, context: CallContext): Promise<NodePage> => this.#pass('listNodes', request, context);
   getNode = (request: { readonly name: string }, context: CallContext): Promise<NodeView> => this.#pass('getNode', request, context);
-  cordonNode = (request: { readonly name: string; readonly cordoned: boolean }, context: CallContext): Promise<NodeView> => this.#pass('cordonNode', request, context);
+  cordonNode = (request: { readonly name: string; readonly cordoned: boolean }, context: CallContext): Promise<NodeView> =>
+    this.#pass('cordonNode', request, context);
   drainNode = (request: { readonly name: string }, context: CallContext): Promise<DrainView> => this.#pass('drainNode', request, context);
-  planNodeLost = (request: { readonly name: string }, context: CallContext): Promise<NodeLostPlan> => this.#pass('planNodeLost', request, context);
-  declareNodeLost = (request: DeclareNodeLostRequest, context: CallContext): Promise<NodeLostPlan> => this.#pass('declareNodeLost', request, context);
+  planNodeLost = (request: { readonly name: string }, context: CallContext): Promise<NodeLostPlan> =>
+    this.#pass('planNodeLost', request, context);
+  declareNodeLost = (request: DeclareNodeLostRequest, context: CallContext): Promise<NodeLostPlan> =>
+    this.#pass('declareNodeLost', request, context);
 
   /** This node's own drivers, whatever is down; another node's, or all, from a manager. */
   async listDrivers(request: { readonly node?: string }, context: CallContext): Promise<readonly DriverView[]> {
@@ -257,7 +289,12 @@ export class AgentApi implements VolplaneApi {
   #bounded<T>(context: CallContext, what: string, work: Promise<T>): Promise<T> {
     return withTimeout(this.#clock, work, {
       timeoutMs: context.timeoutMs,
-      onTimeout: () => new AppError('DEADLINE_EXCEEDED', `${what} on node ${this.#node} did not end within the time of the call; it goes on, repeat the call to see the end`, { node: this.#node }),
+      onTimeout: () =>
+        new AppError(
+          'DEADLINE_EXCEEDED',
+          `${what} on node ${this.#node} did not end within the time of the call; it goes on, repeat the call to see the end`,
+          { node: this.#node },
+        ),
       signal: context.signal,
     });
   }

@@ -20,10 +20,12 @@ export async function listAgentVolumes(sources: ListSources, request: ListVolume
   if (token.startsWith(GLOBAL_TOKEN)) globalToken = token.slice(GLOBAL_TOKEN.length);
   else {
     const after = localCursor(token);
-    const local = request.filter?.scope === 'global' ? [] : sources.local().filter((view) => view.name > after && passesFilter(view, request.filter));
+    const local =
+      request.filter?.scope === 'global' ? [] : sources.local().filter((view) => view.name > after && passesFilter(view, request.filter));
     volumes.push(...local.slice(0, pageSize));
     const last = volumes.at(-1);
-    if (local.length > pageSize && last !== undefined) return { volumes, nextPageToken: LOCAL_TOKEN + last.name, unansweredNodes: [], warnings: [] };
+    if (local.length > pageSize && last !== undefined)
+      return { volumes, nextPageToken: LOCAL_TOKEN + last.name, unansweredNodes: [], warnings: [] };
     if (request.filter?.scope === 'local') return { volumes, unansweredNodes: [], warnings: [] };
     if (volumes.length >= pageSize) return { volumes, nextPageToken: GLOBAL_TOKEN, unansweredNodes: [], warnings: [] };
   }
@@ -43,7 +45,12 @@ export async function listAgentVolumes(sources: ListSources, request: ListVolume
       ...(nextPageToken === undefined ? {} : { nextPageToken: GLOBAL_TOKEN + nextPageToken }),
     };
   } catch (error) {
-    if (!(error instanceof AppError) || globalToken !== undefined || !hasReason(error, 'NO_MANAGER', 'UNKNOWN_OUTCOME', 'STORE_UNAVAILABLE')) throw error;
+    if (
+      !(error instanceof AppError) ||
+      globalToken !== undefined ||
+      !hasReason(error, 'NO_MANAGER', 'UNKNOWN_OUTCOME', 'STORE_UNAVAILABLE')
+    )
+      throw error;
     return { volumes, unansweredNodes: [], warnings: [`global volumes are not listed: ${error.message}`] };
   }
 }

@@ -1,7 +1,16 @@
 import { AppError, unreachable, type Clock, type Logger } from '@volplane/base';
 import type { MountId, NodeName, VolumeUid } from '@volplane/domain';
 import type { Bus, BusSubscription } from '@volplane/ports';
-import { agentMessage, answerFailure, answerOk, nodeSubject, parseMessage, type AgentMessage, type AgentMessageOf, type UsersAnswer } from '@volplane/wire';
+import {
+  agentMessage,
+  answerFailure,
+  answerOk,
+  nodeSubject,
+  parseMessage,
+  type AgentMessage,
+  type AgentMessageOf,
+  type UsersAnswer,
+} from '@volplane/wire';
 import { callApi } from '../api-call.js';
 import type { VolplaneApi } from '../api.js';
 import type { AgentBook } from './agent-book.js';
@@ -25,7 +34,11 @@ export function serveManagers(parts: {
   const mount = (message: AgentMessageOf<'mount'>): Promise<unknown> => {
     commands.checkAddressee(message);
     if (session.beat > message.untilBeat) {
-      throw new AppError('DEADLINE_EXCEEDED', `the mount of volume ${message.name} came too late to node ${node}; nothing was begun, repeat it if it is still wanted`, { volume: message.name, node });
+      throw new AppError(
+        'DEADLINE_EXCEEDED',
+        `the mount of volume ${message.name} came too late to node ${node}; nothing was begun, repeat it if it is still wanted`,
+        { volume: message.name, node },
+      );
     }
     const { name, mountId, mode } = message;
     // The node's own API, which knows whether the name is a local volume; the caller elsewhere bounds its waiting itself.
@@ -34,18 +47,21 @@ export function serveManagers(parts: {
   const handle = async (message: AgentMessage): Promise<unknown> => {
     switch (message.type) {
       case 'command':
-        return commands.run(message);
+        return await commands.run(message);
       case 'fence':
-        return commands.fence(message);
+        return await commands.fence(message);
       case 'mount':
-        return mount(message);
+        return await mount(message);
       case 'force-release':
         commands.checkAddressee(message);
-        return mounts.forceRelease(message.name, message.uid, message.note);
+        {
+          await mounts.forceRelease(message.name, message.uid, message.note);
+          return;
+        }
       case 'users':
         return usersOf(parts.book, session.beat, message.uids);
       case 'call':
-        return callApi(api, message, clock);
+        return await callApi(api, message, clock);
       default:
         return unreachable(message, 'agent message');
     }

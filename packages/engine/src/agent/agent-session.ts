@@ -94,7 +94,8 @@ export class AgentSession implements Service {
   /** Who speaks, for messages of this session. @throws AppError SESSION_LOST */
   speaker(): { readonly node: NodeName; readonly nodeUid: NodeUid; readonly session: SessionId; readonly incarnation: Incarnation } {
     const live = this.current();
-    if (live === undefined) throw new AppError('SESSION_LOST', `node ${this.#node} is not in touch with the managers`, { node: this.#node });
+    if (live === undefined)
+      throw new AppError('SESSION_LOST', `node ${this.#node} is not in touch with the managers`, { node: this.#node });
     return { node: this.#node, nodeUid: this.nodeUid, session: live.session, incarnation: live.incarnation };
   }
 
@@ -133,7 +134,8 @@ export class AgentSession implements Service {
     if (this.#live !== undefined && this.#live.session !== answer.session) this.#end(this.#live);
     this.#live = live;
     this.#extend(sentMs);
-    if (this.current() === undefined) throw new AppError('SESSION_LOST', `node ${this.#node}: the registration took longer than the session lives`, { node: this.#node });
+    if (this.current() === undefined)
+      throw new AppError('SESSION_LOST', `node ${this.#node}: the registration took longer than the session lives`, { node: this.#node });
     this.#log.info('session is valid', { node: this.#node, session: live.session, incarnation, startNumber });
     for (const listener of this.#listeners) listener.onBegan?.(live);
   }
@@ -160,7 +162,15 @@ export class AgentSession implements Service {
     this.#beat += 1;
     try {
       const answer = await this.#managers.ask(
-        { type: 'heartbeat', node: this.#node, nodeUid: this.nodeUid, session: live.session, incarnation: live.incarnation, beat: this.#beat, digest: this.#digest() },
+        {
+          type: 'heartbeat',
+          node: this.#node,
+          nodeUid: this.nodeUid,
+          session: live.session,
+          incarnation: live.incarnation,
+          beat: this.#beat,
+          digest: this.#digest(),
+        },
         heartbeatAnswer,
         { timeoutMs, signal },
       );

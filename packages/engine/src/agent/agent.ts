@@ -53,7 +53,11 @@ export class Agent {
     const book = new AgentBook(options.journal);
     const drivers = new DriverSet(options.drivers, clock);
     const managers = new Managers(bus);
-    const describe = (): { readonly drivers: DriverSet['infos']; readonly labels: StringMap; readonly version: string } => ({ drivers: drivers.infos, labels: options.labels, version: options.version });
+    const describe = (): { readonly drivers: DriverSet['infos']; readonly labels: StringMap; readonly version: string } => ({
+      drivers: drivers.infos,
+      labels: options.labels,
+      version: options.version,
+    });
     const session = new AgentSession({ node, book, managers, clock, random, log, describe, digest: () => bookDigest(book) });
     const releases = new OwedReleases({ book, session, managers, clock, random, log });
     const guard = new LeaseGuard({ guardian: options.guardian, remainingMs: () => session.validUntilMs - clock.monotonicMs(), log });
@@ -117,9 +121,13 @@ function sessionDuties(parts: {
     onInventoryWanted: () => {
       const all = local.list();
       const volumes = all.slice(0, HELD_ENTRIES_MAX).map(({ name, uid, driver, createdAt }) => ({ name, uid, driver, createdAt }));
-      managers.ask({ type: 'inventory', ...session.speaker(), volumes, truncated: all.length > volumes.length }, acknowledged, { timeoutMs: INVENTORY_TIMEOUT_MS }).catch((error: unknown) => {
-        log.debug('inventory was not taken, the next heartbeat asks again', { error });
-      });
+      managers
+        .ask({ type: 'inventory', ...session.speaker(), volumes, truncated: all.length > volumes.length }, acknowledged, {
+          timeoutMs: INVENTORY_TIMEOUT_MS,
+        })
+        .catch((error: unknown) => {
+          log.debug('inventory was not taken, the next heartbeat asks again', { error });
+        });
     },
   };
 }
@@ -129,10 +137,12 @@ function watchGuardian(guardian: Guardian | undefined, session: AgentSession, ma
   if (guardian === undefined) return;
   const tell = (): void => {
     if (session.current() === undefined) return;
-    managers.ask({ type: 'unguarded', ...session.speaker(), unguarded: !guardian.alive }, acknowledged, { timeoutMs: UNGUARDED_TIMEOUT_MS }).catch((error: unknown) => {
-      if (error instanceof AppError) log.error('the state of the guardian could not be recorded', { alive: guardian.alive, error });
-      else throw error;
-    });
+    managers
+      .ask({ type: 'unguarded', ...session.speaker(), unguarded: !guardian.alive }, acknowledged, { timeoutMs: UNGUARDED_TIMEOUT_MS })
+      .catch((error: unknown) => {
+        if (error instanceof AppError) log.error('the state of the guardian could not be recorded', { alive: guardian.alive, error });
+        else throw error;
+      });
   };
   guardian.onChange(tell);
   session.listen({ onBegan: tell });

@@ -15,7 +15,14 @@ export class Commands {
   readonly #queue: KeyedQueue;
   readonly #log: Logger;
 
-  constructor(parts: { readonly node: NodeName; readonly book: AgentBook; readonly session: AgentSession; readonly drivers: DriverSet; readonly queue: KeyedQueue; readonly log: Logger }) {
+  constructor(parts: {
+    readonly node: NodeName;
+    readonly book: AgentBook;
+    readonly session: AgentSession;
+    readonly drivers: DriverSet;
+    readonly queue: KeyedQueue;
+    readonly log: Logger;
+  }) {
     this.#node = parts.node;
     this.#book = parts.book;
     this.#session = parts.session;
@@ -51,8 +58,14 @@ export class Commands {
       await this.#book.write({ commands: { [message.uid]: { ...memory, epoch: message.epoch } } });
       const driver = this.#drivers.get(message.spec.driver, message.name);
       const volume = toDriverVolume(message);
-      if (driver.fence === undefined) throw new AppError('CAPABILITY_MISSING', `driver ${driver.info.name} of volume ${message.name} cannot fence`, { volume: message.name, capability: 'fence' });
-      const receipt = await this.#drivers.run(`fence of volume ${message.name}`, message.uid, DRIVER_MS.abort, (signal) => (driver.fence === undefined ? Promise.resolve('') : driver.fence(volume, signal)));
+      if (driver.fence === undefined)
+        throw new AppError('CAPABILITY_MISSING', `driver ${driver.info.name} of volume ${message.name} cannot fence`, {
+          volume: message.name,
+          capability: 'fence',
+        });
+      const receipt = await this.#drivers.run(`fence of volume ${message.name}`, message.uid, DRIVER_MS.abort, (signal) =>
+        driver.fence === undefined ? Promise.resolve('') : driver.fence(volume, signal),
+      );
       return { receipt: receipt.slice(0, 200) };
     });
   }
@@ -61,15 +74,25 @@ export class Commands {
   checkAddressee(message: { readonly session: string; readonly incarnation: string }): void {
     const live = this.#session.current();
     if (live?.session === message.session && live.incarnation === message.incarnation) return;
-    throw new AppError('SESSION_LOST', `the message is meant for another session or incarnation of node ${this.#node}`, { node: this.#node });
+    throw new AppError('SESSION_LOST', `the message is meant for another session or incarnation of node ${this.#node}`, {
+      node: this.#node,
+    });
   }
 
   async #effect(command: AgentMessageOf<'command'>): Promise<CommandAnswer> {
     const volume = toDriverVolume(command);
     try {
       const driver = this.#drivers.get(command.spec.driver, command.name);
-      const facts = await this.#drivers.run(`${command.kind} of volume ${command.name}`, command.uid, DRIVER_MS.create, (signal) => runKind(driver, command, volume, signal));
-      this.#log.info('command done', { kind: command.kind, volume: command.name, uid: command.uid, epoch: command.epoch, operation: command.operationId });
+      const facts = await this.#drivers.run(`${command.kind} of volume ${command.name}`, command.uid, DRIVER_MS.create, (signal) =>
+        runKind(driver, command, volume, signal),
+      );
+      this.#log.info('command done', {
+        kind: command.kind,
+        volume: command.name,
+        uid: command.uid,
+        epoch: command.epoch,
+        operation: command.operationId,
+      });
       return { type: 'done', facts };
     } catch (error) {
       // Only a failure that is known to have left nothing behind is an answer; a remove is never answered with a failure, it goes on.
@@ -80,11 +103,20 @@ export class Commands {
   }
 
   #notOwner(name: VolumeName, epoch: number, seen: number): AppError {
-    return new AppError('NOT_OWNER', `node ${this.#node} has seen epoch ${String(seen)} of volume ${name} and refuses epoch ${String(epoch)}`, { volume: name, node: this.#node, epoch: String(seen) });
+    return new AppError(
+      'NOT_OWNER',
+      `node ${this.#node} has seen epoch ${String(seen)} of volume ${name} and refuses epoch ${String(epoch)}`,
+      { volume: name, node: this.#node, epoch: String(seen) },
+    );
   }
 }
 
-async function runKind(driver: VolumeDriver, command: AgentMessageOf<'command'>, volume: DriverVolume, signal: AbortSignal): Promise<StringMap> {
+async function runKind(
+  driver: VolumeDriver,
+  command: AgentMessageOf<'command'>,
+  volume: DriverVolume,
+  signal: AbortSignal,
+): Promise<StringMap> {
   const { parameters, name } = command;
   const snapshot = parameters['snapshot'] ?? '';
   switch (command.kind) {
@@ -117,8 +149,21 @@ function sourceOf(parameters: StringMap): Pick<DriverVolume, 'source'> {
 }
 
 function cannot(driver: VolumeDriver, volume: string, capability: string): AppError {
-  return new AppError('CAPABILITY_MISSING', `driver ${driver.info.name} of volume ${volume} cannot ${capability}`, { volume, driver: driver.info.name, capability });
+  return new AppError('CAPABILITY_MISSING', `driver ${driver.info.name} of volume ${volume} cannot ${capability}`, {
+    volume,
+    driver: driver.info.name,
+    capability,
+  });
 }
 
 /** Failures after which nothing is left behind, by the contract of drivers. */
-const KNOWN_FAILURES = ['DRIVER_FAILED', 'INVALID_OPTION', 'FOREIGN_DATA', 'NO_CAPACITY', 'CAPABILITY_MISSING', 'NODE_LACKS_DRIVER', 'VOLUME_CONFLICT', 'INVALID_ARGUMENT'] as const;
+const KNOWN_FAILURES = [
+  'DRIVER_FAILED',
+  'INVALID_OPTION',
+  'FOREIGN_DATA',
+  'NO_CAPACITY',
+  'CAPABILITY_MISSING',
+  'NODE_LACKS_DRIVER',
+  'VOLUME_CONFLICT',
+  'INVALID_ARGUMENT',
+] as const;

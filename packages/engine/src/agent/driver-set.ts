@@ -46,7 +46,7 @@ export class DriverSet {
       if (before !== undefined) await before;
       if (controller.signal.aborted) throw abortReason(controller.signal);
       begun = true;
-      return work(controller.signal);
+      return await work(controller.signal);
     };
     const running = call();
     const ended = running.then(
@@ -59,12 +59,16 @@ export class DriverSet {
         if (this.#running.get(uid) === ended) this.#running.delete(uid);
       })
       .catch(() => undefined);
-    return withTimeout(this.#clock, running, {
+    return await withTimeout(this.#clock, running, {
       timeoutMs,
       onTimeout: () => {
         const error = begun
-          ? new AppError('UNKNOWN_OUTCOME', `${what} took longer than ${String(timeoutMs)} ms; it may still happen, repeat the call`, { retryDelayMs: '1000' })
-          : new AppError('DRIVER_UNAVAILABLE', `${what} was not begun: the driver still works on an earlier call for this volume`, { retryDelayMs: '1000' });
+          ? new AppError('UNKNOWN_OUTCOME', `${what} took longer than ${String(timeoutMs)} ms; it may still happen, repeat the call`, {
+              retryDelayMs: '1000',
+            })
+          : new AppError('DRIVER_UNAVAILABLE', `${what} was not begun: the driver still works on an earlier call for this volume`, {
+              retryDelayMs: '1000',
+            });
         controller.abort(error);
         return error;
       },
@@ -73,7 +77,12 @@ export class DriverSet {
 }
 
 /** The volume as a driver sees it. */
-export function toDriverVolume(volume: { readonly name: VolumeName; readonly uid: VolumeUid; readonly spec: VolumeSpec; readonly epoch: number }): DriverVolume {
+export function toDriverVolume(volume: {
+  readonly name: VolumeName;
+  readonly uid: VolumeUid;
+  readonly spec: VolumeSpec;
+  readonly epoch: number;
+}): DriverVolume {
   const { name, uid, spec, epoch } = volume;
   return { name, uid, options: spec.options, epoch, ...(spec.sizeBytes === undefined ? {} : { sizeBytes: spec.sizeBytes }) };
 }

@@ -1,5 +1,13 @@
-import { AppError, assert, hasReason, isUnknownOutcome, KeyedQueue, type Logger } from '@volplane/base';
-import { isSufficient, type MountId, type MountMode, type MountView, type NodeName, type VolumeName, type VolumeUid } from '@volplane/domain';
+import { AppError, assert, hasReason, isUnknownOutcome, type KeyedQueue, type Logger } from '@volplane/base';
+import {
+  isSufficient,
+  type MountId,
+  type MountMode,
+  type MountView,
+  type NodeName,
+  type VolumeName,
+  type VolumeUid,
+} from '@volplane/domain';
 import type { DriverVolume, VolumeDriver } from '@volplane/ports';
 import { grantAnswer, type GrantAnswer, type MessageOf } from '@volplane/wire';
 import type { AgentBook, MountRecord } from './agent-book.js';
@@ -58,9 +66,9 @@ export class GlobalMounts {
   mount(wish: MountWish): Promise<MountView> {
     return this.queue.run(wish.name, async () => {
       const record = this.#book.mount(wish.name);
-      if (record?.state === 'held') return this.#join(record, wish);
+      if (record?.state === 'held') return await this.#join(record, wish);
       if (record !== undefined) await this.#settle(record);
-      return this.#claimAndMount(wish);
+      return await this.#claimAndMount(wish);
     });
   }
 
@@ -120,7 +128,9 @@ export class GlobalMounts {
       }
       const driver = this.#drivers.get(record.granted.spec.driver, name);
       const volume = volumeOf(record);
-      const inspection = await this.#drivers.run(`inspection of volume ${name}`, volume.uid, DRIVER_MS.inspect, (signal) => driver.inspect(volume, signal));
+      const inspection = await this.#drivers.run(`inspection of volume ${name}`, volume.uid, DRIVER_MS.inspect, (signal) =>
+        driver.inspect(volume, signal),
+      );
       if (inspection.mounted?.usable === true && record.mountIds.length > 0) {
         await this.#guard.rearm(driver, volume, record);
         this.#log.info('mount restored', { volume: name, uid: record.granted.uid, mountIds: record.mountIds });
@@ -140,21 +150,31 @@ export class GlobalMounts {
     const { granted } = record;
     assert(granted !== undefined, 'what is held was granted');
     if (!isSufficient(record.mode, wish.mode ?? record.mode)) {
-      throw new AppError('ACCESS_MODE_REFUSED', `volume ${record.name} is mounted ro on node ${this.#node} for ${record.mountIds.join(', ')}; unmount it there before it is mounted rw`, {
-        volume: record.name,
-        node: this.#node,
-        mountIds: record.mountIds.join(','),
-        freedBy: `unmount it on ${this.#node}`,
-      });
+      throw new AppError(
+        'ACCESS_MODE_REFUSED',
+        `volume ${record.name} is mounted ro on node ${this.#node} for ${record.mountIds.join(', ')}; unmount it there before it is mounted rw`,
+        {
+          volume: record.name,
+          node: this.#node,
+          mountIds: record.mountIds.join(','),
+          freedBy: `unmount it on ${this.#node}`,
+        },
+      );
     }
     const driver = this.#drivers.get(granted.spec.driver, record.name);
-    const inspection = await this.#drivers.run(`inspection of volume ${record.name}`, granted.uid, DRIVER_MS.inspect, (signal) => driver.inspect(volumeOf(record), signal));
+    const inspection = await this.#drivers.run(`inspection of volume ${record.name}`, granted.uid, DRIVER_MS.inspect, (signal) =>
+      driver.inspect(volumeOf(record), signal),
+    );
     if (inspection.mounted?.usable !== true || record.path === undefined) {
-      throw new AppError('MOUNT_UNUSABLE', `the mount of volume ${record.name} on node ${this.#node} is broken; unmount ${record.mountIds.join(', ')}, then mount it anew`, {
-        volume: record.name,
-        node: this.#node,
-        mountIds: record.mountIds.join(','),
-      });
+      throw new AppError(
+        'MOUNT_UNUSABLE',
+        `the mount of volume ${record.name} on node ${this.#node} is broken; unmount ${record.mountIds.join(', ')}, then mount it anew`,
+        {
+          volume: record.name,
+          node: this.#node,
+          mountIds: record.mountIds.join(','),
+        },
+      );
     }
     if (!record.mountIds.includes(wish.mountId)) {
       await this.#book.write({ mounts: { [record.name]: { ...record, mountIds: [...record.mountIds, wish.mountId] } } });
@@ -166,7 +186,10 @@ export class GlobalMounts {
     const { name } = wish;
     const live = this.#session.current();
     if (live === undefined) {
-      throw new AppError('SESSION_LOST', `node ${this.#node} is not in touch with the managers, so volume ${name} cannot be mounted now`, { volume: name, node: this.#node });
+      throw new AppError('SESSION_LOST', `node ${this.#node} is not in touch with the managers, so volume ${name} cannot be mounted now`, {
+        volume: name,
+        node: this.#node,
+      });
     }
     const seq = await this.#book.nextSeq();
     const intent: MountRecord = { name, seq, session: live.session, mode: wish.mode ?? 'rw', state: 'claiming', mountIds: [] };
@@ -178,7 +201,11 @@ export class GlobalMounts {
     await this.#book.write({ mounts: { [name]: record }, commands: { [uid]: { ...seen, epoch: Math.max(seen?.epoch ?? 0, epoch) } } });
     try {
       if (seen !== undefined && seen.epoch > epoch) {
-        throw new AppError('NOT_OWNER', `node ${this.#node} has seen epoch ${String(seen.epoch)} of volume ${name}, the grant says ${String(epoch)}`, { volume: name, node: this.#node });
+        throw new AppError(
+          'NOT_OWNER',
+          `node ${this.#node} has seen epoch ${String(seen.epoch)} of volume ${name}, the grant says ${String(epoch)}`,
+          { volume: name, node: this.#node },
+        );
       }
       const path = await this.#mountGranted(record, live);
       const held: MountRecord = { ...record, state: 'held', path, mountIds: [wish.mountId] };
@@ -196,7 +223,16 @@ export class GlobalMounts {
   /** Sends the claim. A refusal forgets the intent; without an answer the intent is given up, the list does the rest. */
   async #claim(intent: MountRecord, mountId: MountId, live: LiveSession): Promise<GrantAnswer> {
     const { name, seq, mode } = intent;
-    const message: MessageOf<'claim'> = { type: 'claim', ...this.#session.speaker(), session: live.session, incarnation: live.incarnation, name, seq, mode, mountId };
+    const message: MessageOf<'claim'> = {
+      type: 'claim',
+      ...this.#session.speaker(),
+      session: live.session,
+      incarnation: live.incarnation,
+      name,
+      seq,
+      mode,
+      mountId,
+    };
     try {
       const grant = await this.#managers.ask(message, grantAnswer, { timeoutMs: CLAIM_TIMEOUT_MS });
       assert(grant.seq === seq, 'a grant answers the claim that was sent');
@@ -204,7 +240,12 @@ export class GlobalMounts {
     } catch (error) {
       await this.#book.write({ mounts: { [name]: undefined } });
       if (!isUnknownOutcome(error)) throw error;
-      throw new AppError('UNKNOWN_OUTCOME', `volume ${name}: no manager answered the claim of node ${this.#node}; repeat the mount with the same id, or unmount`, { volume: name, node: this.#node }, error);
+      throw new AppError(
+        'UNKNOWN_OUTCOME',
+        `volume ${name}: no manager answered the claim of node ${this.#node}; repeat the mount with the same id, or unmount`,
+        { volume: name, node: this.#node },
+        error,
+      );
     }
   }
 
@@ -215,7 +256,10 @@ export class GlobalMounts {
     const driver = this.#drivers.get(granted.spec.driver, record.name);
     const volume = volumeOf(record);
     this.#checkSession(record, live);
-    const mount = (): Promise<string> => this.#drivers.run(`mount of volume ${record.name}`, volume.uid, DRIVER_MS.mount, (signal) => driver.mount(volume, { mode: record.mode }, signal));
+    const mount = (): Promise<string> =>
+      this.#drivers.run(`mount of volume ${record.name}`, volume.uid, DRIVER_MS.mount, (signal) =>
+        driver.mount(volume, { mode: record.mode }, signal),
+      );
     const path = granted.spec.takeover === 'lease' ? await this.#guard.mount(driver, volume, mount) : await mount();
     this.#checkSession(record, live);
     return path;
@@ -223,10 +267,14 @@ export class GlobalMounts {
 
   #checkSession(record: MountRecord, live: LiveSession): void {
     if (this.#session.isCurrent(live.session)) return;
-    throw new AppError('SESSION_LOST', `the session of node ${this.#node} ended while volume ${record.name} was being mounted; it is given back, repeat the mount`, {
-      volume: record.name,
-      node: this.#node,
-    });
+    throw new AppError(
+      'SESSION_LOST',
+      `the session of node ${this.#node} ended while volume ${record.name} was being mounted; it is given back, repeat the mount`,
+      {
+        volume: record.name,
+        node: this.#node,
+      },
+    );
   }
 
   /** Ends what was begun and not finished: nothing stays mounted, and the claim is given up with a newer seq. */
@@ -246,7 +294,10 @@ export class GlobalMounts {
     await this.#drivers.run(`unmount of volume ${name}`, volume.uid, DRIVER_MS.unmount, (signal) => driver.unmount(volume, signal));
     await this.#guard.disarm(granted.uid, granted.spec.takeover);
     const seq = await this.#book.nextSeq();
-    await this.#book.write({ mounts: { [name]: undefined }, releases: { [granted.uid]: { name, uid: granted.uid, seq, detail: detail.slice(0, DETAIL_MAX) } } });
+    await this.#book.write({
+      mounts: { [name]: undefined },
+      releases: { [granted.uid]: { name, uid: granted.uid, seq, detail: detail.slice(0, DETAIL_MAX) } },
+    });
     await this.#releases.deliver(granted.uid, RELEASE_WAIT_MS);
   }
 
@@ -263,10 +314,16 @@ export class GlobalMounts {
 
   async #cutOff(driver: VolumeDriver, volume: DriverVolume, record: MountRecord): Promise<void> {
     if (driver.abort === undefined) {
-      this.#log.warn('driver cannot cut off a mount, it is only unmounted', { volume: record.name, driver: driver.info.name, mountIds: record.mountIds });
+      this.#log.warn('driver cannot cut off a mount, it is only unmounted', {
+        volume: record.name,
+        driver: driver.info.name,
+        mountIds: record.mountIds,
+      });
       return;
     }
-    await this.#drivers.run(`abort of volume ${record.name}`, volume.uid, DRIVER_MS.abort, () => (driver.abort === undefined ? Promise.resolve() : driver.abort(volume)));
+    await this.#drivers.run(`abort of volume ${record.name}`, volume.uid, DRIVER_MS.abort, () =>
+      driver.abort === undefined ? Promise.resolve() : driver.abort(volume),
+    );
   }
 }
 

@@ -23,7 +23,12 @@ export function listParts(book: AgentBook): readonly Part[] {
   for (let start = 0; start === 0 || start < records.length; start += HELD_ENTRIES_MAX) {
     const slice = records.slice(start, start + HELD_ENTRIES_MAX);
     const next = records[start + HELD_ENTRIES_MAX];
-    parts.push({ seq, from: start === 0 ? '' : (slice[0]?.name ?? ''), entries: slice.map(toEntry), ...(next === undefined ? {} : { to: next.name }) });
+    parts.push({
+      seq,
+      from: start === 0 ? '' : (slice[0]?.name ?? ''),
+      entries: slice.map(toEntry),
+      ...(next === undefined ? {} : { to: next.name }),
+    });
   }
   return parts;
 }
@@ -43,7 +48,13 @@ export class HeldLists {
   readonly #log: Logger;
   #presenting = false;
 
-  constructor(parts: { readonly book: AgentBook; readonly session: AgentSession; readonly managers: Managers; readonly mounts: GlobalMounts; readonly log: Logger }) {
+  constructor(parts: {
+    readonly book: AgentBook;
+    readonly session: AgentSession;
+    readonly managers: Managers;
+    readonly mounts: GlobalMounts;
+    readonly log: Logger;
+  }) {
     this.#book = parts.book;
     this.#session = parts.session;
     this.#managers = parts.managers;
@@ -64,7 +75,9 @@ export class HeldLists {
     try {
       for (const part of listParts(this.#book)) {
         // Part by part, each small enough for one message.
-        const answer = await this.#managers.ask({ type: 'held-list', ...this.#session.speaker(), ...part }, heldListAnswer, { timeoutMs: LIST_TIMEOUT_MS });
+        const answer = await this.#managers.ask({ type: 'held-list', ...this.#session.speaker(), ...part }, heldListAnswer, {
+          timeoutMs: LIST_TIMEOUT_MS,
+        });
         await Promise.all(answer.notYours.map((entry) => this.#disown(entry)));
       }
     } finally {
@@ -77,7 +90,11 @@ export class HeldLists {
       await this.#mounts.notYours(entry.name, entry.uid, entry.seq);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      this.#log.error('a mount that is not this node’s could not be ended yet, it is tried again', { volume: entry.name, uid: entry.uid, error });
+      this.#log.error('a mount that is not this node’s could not be ended yet, it is tried again', {
+        volume: entry.name,
+        uid: entry.uid,
+        error,
+      });
     }
   }
 }

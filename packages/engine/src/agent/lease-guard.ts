@@ -19,7 +19,7 @@ export class LeaseGuard {
   async mount(driver: VolumeDriver, volume: DriverVolume, mount: () => Promise<string>): Promise<string> {
     const guardian = this.#alive(volume.name);
     await this.#arm(guardian, driver, volume);
-    return guardian.gate(volume.uid, MOUNT_MS_MAX, mount);
+    return await guardian.gate(volume.uid, MOUNT_MS_MAX, mount);
   }
 
   /** After a restart: what is lease-bound and unarmed is armed again, with the deadline that is left. */
@@ -47,7 +47,11 @@ export class LeaseGuard {
   async #arm(guardian: Guardian, driver: VolumeDriver, volume: DriverVolume): Promise<void> {
     const target = await driver.abortTarget?.(volume);
     if (target === undefined) {
-      throw new AppError('CAPABILITY_MISSING', `volume ${volume.name} cannot be aborted on this node, so its takeover policy lease cannot be kept`, { volume: volume.name, driver: driver.info.name, capability: 'abort' });
+      throw new AppError(
+        'CAPABILITY_MISSING',
+        `volume ${volume.name} cannot be aborted on this node, so its takeover policy lease cannot be kept`,
+        { volume: volume.name, driver: driver.info.name, capability: 'abort' },
+      );
     }
     await guardian.arm({ uid: volume.uid, target: target.path, method: target.method, deadlineMs: guardian.now() + this.#remainingMs() });
   }
@@ -55,7 +59,9 @@ export class LeaseGuard {
   #alive(name: string): Guardian {
     const guardian = this.#guardian;
     if (guardian?.alive === true) return guardian;
-    throw new AppError('UNGUARDED', `volume ${name} has the takeover policy lease, and the guardian of this node does not run`, { volume: name });
+    throw new AppError('UNGUARDED', `volume ${name} has the takeover policy lease, and the guardian of this node does not run`, {
+      volume: name,
+    });
   }
 }
 

@@ -1,4 +1,4 @@
-import { AppError, hasReason, KeyedQueue, type Clock, type Logger, type Random } from '@volplane/base';
+import { AppError, hasReason, type KeyedQueue, type Clock, type Logger, type Random } from '@volplane/base';
 import {
   identityDifference,
   isSufficient,
@@ -37,7 +37,15 @@ export class LocalVolumes implements Recoverable {
   readonly #log: Logger;
   readonly #queue: KeyedQueue;
 
-  constructor(parts: { readonly node: NodeName; readonly book: AgentBook; readonly drivers: DriverSet; readonly clock: Clock; readonly random: Random; readonly log: Logger; readonly queue: KeyedQueue }) {
+  constructor(parts: {
+    readonly node: NodeName;
+    readonly book: AgentBook;
+    readonly drivers: DriverSet;
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly log: Logger;
+    readonly queue: KeyedQueue;
+  }) {
     this.#node = parts.node;
     this.#book = parts.book;
     this.#drivers = parts.drivers;
@@ -73,9 +81,12 @@ export class LocalVolumes implements Recoverable {
       await this.#book.write({ locals: { [wish.name]: record } });
       const source = this.#sourceOf(wish);
       try {
-        await this.#drivers.run(`create of volume ${wish.name}`, record.uid, DRIVER_MS.create, (signal) => driver.create({ ...toVolume(record), ...source }, signal));
+        await this.#drivers.run(`create of volume ${wish.name}`, record.uid, DRIVER_MS.create, (signal) =>
+          driver.create({ ...toVolume(record), ...source }, signal),
+        );
       } catch (error) {
-        if (hasReason(error, 'DRIVER_FAILED', 'FOREIGN_DATA', 'NO_CAPACITY', 'INVALID_OPTION', 'VOLUME_CONFLICT')) await this.#book.write({ locals: { [wish.name]: undefined } });
+        if (hasReason(error, 'DRIVER_FAILED', 'FOREIGN_DATA', 'NO_CAPACITY', 'INVALID_OPTION', 'VOLUME_CONFLICT'))
+          await this.#book.write({ locals: { [wish.name]: undefined } });
         throw error;
       }
       const ready: LocalRecord = { ...record, phase: 'ready' };
@@ -108,9 +119,12 @@ export class LocalVolumes implements Recoverable {
       const labels: Record<string, string> = { ...record.labels, ...set };
       for (const key of drop) Reflect.deleteProperty(labels, key);
       if (Object.keys(labels).length > LIMITS.mapEntries) {
-        throw new AppError('TOO_LARGE', `volume ${name} would have more than ${String(LIMITS.mapEntries)} labels`, { volume: name, field: 'labels' });
+        throw new AppError('TOO_LARGE', `volume ${name} would have more than ${String(LIMITS.mapEntries)} labels`, {
+          volume: name,
+          field: 'labels',
+        });
       }
-      return this.#save({ ...record, labels });
+      return await this.#save({ ...record, labels });
     });
   }
 
@@ -120,11 +134,17 @@ export class LocalVolumes implements Recoverable {
       const driver = this.#drivers.get(record.driver, name);
       const isUsed = record.mountIds.length > 0 && record.path !== undefined;
       if (isUsed && !isSufficient(record.mode ?? 'rw', mode)) {
-        throw new AppError('ACCESS_MODE_REFUSED', `volume ${name} is mounted ro on node ${this.#node} for ${record.mountIds.join(', ')}; unmount it before it is mounted rw`, { volume: name, node: this.#node, mountIds: record.mountIds.join(',') });
+        throw new AppError(
+          'ACCESS_MODE_REFUSED',
+          `volume ${name} is mounted ro on node ${this.#node} for ${record.mountIds.join(', ')}; unmount it before it is mounted rw`,
+          { volume: name, node: this.#node, mountIds: record.mountIds.join(',') },
+        );
       }
       const effective = isUsed ? (record.mode ?? 'rw') : mode;
       // Repeated for every id: the driver answers at once when it is mounted, and mounts anew what somebody unmounted.
-      const path = await this.#drivers.run(`mount of volume ${name}`, record.uid, DRIVER_MS.mount, (signal) => driver.mount(toVolume(record), { mode: effective }, signal));
+      const path = await this.#drivers.run(`mount of volume ${name}`, record.uid, DRIVER_MS.mount, (signal) =>
+        driver.mount(toVolume(record), { mode: effective }, signal),
+      );
       if (!record.mountIds.includes(mountId) || record.path !== path) {
         const mountIds = record.mountIds.includes(mountId) ? record.mountIds : [...record.mountIds, mountId];
         await this.#save({ ...record, mountIds, mode: effective, path });
@@ -145,9 +165,15 @@ export class LocalVolumes implements Recoverable {
 
   async inspect(record: LocalRecord): Promise<{ readonly path?: string; readonly status: StringMap; readonly createdAt?: string }> {
     const driver = this.#drivers.get(record.driver, record.name);
-    const inspection = await this.#drivers.run(`inspection of volume ${record.name}`, record.uid, DRIVER_MS.inspect, (signal) => driver.inspect(toVolume(record), signal));
+    const inspection = await this.#drivers.run(`inspection of volume ${record.name}`, record.uid, DRIVER_MS.inspect, (signal) =>
+      driver.inspect(toVolume(record), signal),
+    );
     const path = inspection.mounted?.path;
-    return { status: inspection.status, ...(path === undefined ? {} : { path }), ...(inspection.createdAt === undefined ? {} : { createdAt: inspection.createdAt }) };
+    return {
+      status: inspection.status,
+      ...(path === undefined ? {} : { path }),
+      ...(inspection.createdAt === undefined ? {} : { createdAt: inspection.createdAt }),
+    };
   }
 
   expand(name: VolumeName, sizeBytes: number): Promise<LocalRecord> {
@@ -155,8 +181,13 @@ export class LocalVolumes implements Recoverable {
       const record = this.#present(name);
       const driver = this.#capable(record, 'expand');
       if (sizeBytes <= (record.sizeBytes ?? 0)) return record;
-      const real = await this.#drivers.run(`expand of volume ${name}`, record.uid, DRIVER_MS.create, (signal) => driver.expand?.(toVolume(record), sizeBytes, signal) ?? Promise.resolve(sizeBytes));
-      return this.#save({ ...record, sizeBytes: real });
+      const real = await this.#drivers.run(
+        `expand of volume ${name}`,
+        record.uid,
+        DRIVER_MS.create,
+        (signal) => driver.expand?.(toVolume(record), sizeBytes, signal) ?? Promise.resolve(sizeBytes),
+      );
+      return await this.#save({ ...record, sizeBytes: real });
     });
   }
 
@@ -165,8 +196,16 @@ export class LocalVolumes implements Recoverable {
       const record = this.#present(name);
       const driver = this.#capable(record, 'snapshot');
       if (record.snapshots?.[snapshot] !== undefined) return record;
-      const sizeBytes = await this.#drivers.run(`snapshot of volume ${name}`, record.uid, DRIVER_MS.create, (signal) => driver.snapshot?.(toVolume(record), snapshot, signal) ?? Promise.resolve(0));
-      return this.#save({ ...record, snapshots: { ...record.snapshots, [snapshot]: { createdAt: this.#now(), sizeBytes, ready: true } } });
+      const sizeBytes = await this.#drivers.run(
+        `snapshot of volume ${name}`,
+        record.uid,
+        DRIVER_MS.create,
+        (signal) => driver.snapshot?.(toVolume(record), snapshot, signal) ?? Promise.resolve(0),
+      );
+      return await this.#save({
+        ...record,
+        snapshots: { ...record.snapshots, [snapshot]: { createdAt: this.#now(), sizeBytes, ready: true } },
+      });
     });
   }
 
@@ -175,10 +214,15 @@ export class LocalVolumes implements Recoverable {
       const record = this.#present(name);
       const driver = this.#capable(record, 'snapshot');
       if (record.snapshots?.[snapshot] === undefined) return record;
-      await this.#drivers.run(`removal of a snapshot of volume ${name}`, record.uid, DRIVER_MS.create, (signal) => driver.removeSnapshot?.(toVolume(record), snapshot, signal) ?? Promise.resolve());
+      await this.#drivers.run(
+        `removal of a snapshot of volume ${name}`,
+        record.uid,
+        DRIVER_MS.create,
+        (signal) => driver.removeSnapshot?.(toVolume(record), snapshot, signal) ?? Promise.resolve(),
+      );
       const snapshots = { ...record.snapshots };
       Reflect.deleteProperty(snapshots, snapshot);
-      return this.#save({ ...record, snapshots });
+      return await this.#save({ ...record, snapshots });
     });
   }
 
@@ -197,7 +241,9 @@ export class LocalVolumes implements Recoverable {
       }
       if (record.phase === 'creating') {
         const driver = this.#drivers.get(record.driver, name);
-        await this.#drivers.run(`create of volume ${name}`, record.uid, DRIVER_MS.create, (signal) => driver.create(toVolume(record), signal));
+        await this.#drivers.run(`create of volume ${name}`, record.uid, DRIVER_MS.create, (signal) =>
+          driver.create(toVolume(record), signal),
+        );
         await this.#save({ ...record, phase: 'ready' });
         return;
       }
@@ -210,14 +256,18 @@ export class LocalVolumes implements Recoverable {
 
   async #unmount(record: LocalRecord): Promise<void> {
     const driver = this.#drivers.get(record.driver, record.name);
-    await this.#drivers.run(`unmount of volume ${record.name}`, record.uid, DRIVER_MS.unmount, (signal) => driver.unmount(toVolume(record), signal));
+    await this.#drivers.run(`unmount of volume ${record.name}`, record.uid, DRIVER_MS.unmount, (signal) =>
+      driver.unmount(toVolume(record), signal),
+    );
     const { path: _, mode: __, ...rest } = record;
     await this.#save({ ...rest, mountIds: [] });
   }
 
   async #finishRemove(record: LocalRecord): Promise<void> {
     const driver = this.#drivers.get(record.driver, record.name);
-    await this.#drivers.run(`removal of volume ${record.name}`, record.uid, DRIVER_MS.create, (signal) => driver.remove(toVolume(record), signal));
+    await this.#drivers.run(`removal of volume ${record.name}`, record.uid, DRIVER_MS.create, (signal) =>
+      driver.remove(toVolume(record), signal),
+    );
     await this.#book.write({ locals: { [record.name]: undefined } });
   }
 
@@ -229,7 +279,17 @@ export class LocalVolumes implements Recoverable {
   #newRecord(wish: LocalCreate): LocalRecord {
     const { name, driver, options, labels, sizeBytes } = wish;
     const uid = this.#random.hex(32) as VolumeUid; // 32 hexadecimal characters is what a volume uid is
-    return { name, uid, driver, options, labels, createdAt: this.#now(), phase: 'creating', mountIds: [], ...(sizeBytes === undefined ? {} : { sizeBytes }) };
+    return {
+      name,
+      uid,
+      driver,
+      options,
+      labels,
+      createdAt: this.#now(),
+      phase: 'creating',
+      mountIds: [],
+      ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    };
   }
 
   #sourceOf(wish: LocalCreate): Pick<DriverVolume, 'source'> {
@@ -241,9 +301,18 @@ export class LocalVolumes implements Recoverable {
 
   #checkIdentity(record: LocalRecord, wish: LocalCreate): void {
     const sizeBytes = wish.sizeBytes ?? record.sizeBytes;
-    const difference = identityDifference(toSpec(record, record.sizeBytes), { ...toSpec(record, sizeBytes), driver: wish.driver, options: wish.options }).join('; ');
+    const difference = identityDifference(toSpec(record, record.sizeBytes), {
+      ...toSpec(record, sizeBytes),
+      driver: wish.driver,
+      options: wish.options,
+    }).join('; ');
     if (difference === '') return;
-    throw new AppError('VOLUME_CONFLICT', `volume ${record.name} exists on node ${this.#node} with another identity: ${difference}`, { volume: record.name, uid: record.uid, node: this.#node, difference });
+    throw new AppError('VOLUME_CONFLICT', `volume ${record.name} exists on node ${this.#node} with another identity: ${difference}`, {
+      volume: record.name,
+      uid: record.uid,
+      node: this.#node,
+      difference,
+    });
   }
 
   #checkUnused(record: LocalRecord, what: string): void {
@@ -261,7 +330,11 @@ export class LocalVolumes implements Recoverable {
   #capable(record: LocalRecord, capability: 'expand' | 'snapshot'): VolumeDriver {
     const driver = this.#drivers.get(record.driver, record.name);
     if (driver.info.capabilities[capability]) return driver;
-    throw new AppError('CAPABILITY_MISSING', `driver ${record.driver} of volume ${record.name} cannot ${capability}`, { volume: record.name, driver: record.driver, capability });
+    throw new AppError('CAPABILITY_MISSING', `driver ${record.driver} of volume ${record.name} cannot ${capability}`, {
+      volume: record.name,
+      driver: record.driver,
+      capability,
+    });
   }
 
   #present(name: VolumeName): LocalRecord {
@@ -286,7 +359,14 @@ function toVolume(record: LocalRecord): DriverVolume {
 
 function toSpec(record: LocalRecord, sizeBytes: number | undefined): VolumeSpec {
   const { driver, options, labels } = record;
-  return { driver, options, labels, accessMode: 'single-node-writer', takeover: 'manual', ...(sizeBytes === undefined ? {} : { sizeBytes }) };
+  return {
+    driver,
+    options,
+    labels,
+    accessMode: 'single-node-writer',
+    takeover: 'manual',
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+  };
 }
 
 const IDS_NAMED_MAX = 16;

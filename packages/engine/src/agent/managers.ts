@@ -14,13 +14,22 @@ export class Managers {
   }
 
   /** @throws what the manager answers; NO_MANAGER when nothing was begun; UNKNOWN_OUTCOME when no answer came */
-  async ask<T>(message: ManagerMessage, schema: z.ZodType<T>, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<T> {
+  async ask<T>(
+    message: ManagerMessage,
+    schema: z.ZodType<T>,
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<T> {
     return openAnswer(await this.#request(message, options), schema);
   }
 
   /** A call of the API that concerns global volumes. The caller names the type that the method has. */
   async call<T>(method: Callable, request: object, context: CallContext): Promise<T> {
-    const message: ManagerMessage = { type: 'call', method, request: { ...request }, timeoutMs: Math.max(1, Math.floor(context.timeoutMs)) };
+    const message: ManagerMessage = {
+      type: 'call',
+      method,
+      request: { ...request },
+      timeoutMs: Math.max(1, Math.floor(context.timeoutMs)),
+    };
     return openCallAnswer(await this.#request(message, context)) as T; // both ends take the type from the same method
   }
 
@@ -28,7 +37,8 @@ export class Managers {
     try {
       return await this.#bus.request(MANAGERS_SUBJECT, message, options);
     } catch (error) {
-      if (hasReason(error, 'NODE_UNAVAILABLE')) throw new AppError('NO_MANAGER', 'no manager answers; global volumes cannot change for now', {}, error);
+      if (hasReason(error, 'NODE_UNAVAILABLE'))
+        throw new AppError('NO_MANAGER', 'no manager answers; global volumes cannot change for now', {}, error);
       throw error;
     }
   }

@@ -16,7 +16,14 @@ export class OwedReleases implements Service {
   readonly #log: Logger;
   #wake: () => void = () => undefined;
 
-  constructor(parts: { readonly book: AgentBook; readonly session: AgentSession; readonly managers: Managers; readonly clock: Clock; readonly random: Random; readonly log: Logger }) {
+  constructor(parts: {
+    readonly book: AgentBook;
+    readonly session: AgentSession;
+    readonly managers: Managers;
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly log: Logger;
+  }) {
     this.#book = parts.book;
     this.#session = parts.session;
     this.#managers = parts.managers;

@@ -36,8 +36,7 @@ export class EnumCodec<Word extends string, Wire extends string> {
    */
   fromWire(wire: Wire, field: string): Word | undefined {
     const word = this.#words.get(wire);
-    if (word === undefined && wire !== this.#unspecified)
-      refuseField(field, `has the value ${wire}, which this version does not know`);
+    if (word === undefined && wire !== this.#unspecified) refuseField(field, `has the value ${wire}, which this version does not know`);
     return word;
   }
 
