@@ -1,3 +1,4 @@
+import { isUnknownOutcome } from '@volplane/base';
 import type { MountMode, VolumeView } from '@volplane/domain';
 import type { CallContext } from '@volplane/engine';
 import { mountModeOf, parseCapability, type Capability } from '../capability.js';
@@ -50,10 +51,13 @@ export async function publishVolume(node: NodeContext, request: NodePublishReque
   requireFit(view, target, id, isSingle);
   const mode = mountModeOf(capability, view.accessMode, request.readonly);
   const mount = await node.api.mountVolume({ ...refHere(node, view), mountId: id, mode }, context);
+  const source = await node.host.resolve(mount.path);
   try {
-    await show(node, view, { source: mount.path, target, capability, mode });
+    await show(node, view, { source, target, capability, mode });
   } catch (error) {
-    await node.api.unmountVolume({ ...refHere(node, view), mountId: id }, context);
+    // While it may be shown there, now or in a moment, the use stays: without it the volume may go to another node.
+    const isShown = isUnknownOutcome(error) || findBind(await node.host.table(), source, target) !== undefined;
+    if (!isShown) await node.api.unmountVolume({ ...refHere(node, view), mountId: id }, context);
     throw error;
   }
   return {};
@@ -96,8 +100,7 @@ async function show(
   what: { readonly source: string; readonly target: string; readonly capability: Capability; readonly mode: MountMode },
 ): Promise<void> {
   const { host } = node;
-  const { target, capability, mode } = what;
-  const source = await host.resolve(what.source);
+  const { source, target, capability, mode } = what;
   const table = await host.table();
   const present = findBind(table, source, target);
   if (present === undefined && table.some((entry) => entry.target === target)) {

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { silentLogger, systemClock, systemRandom } from '@volplane/base';
-import { fakeApi, FakeCluster, fakeDriver, type FakeNode } from '@volplane/testkit';
+import type { VolplaneApi } from '@volplane/engine';
+import { fakeApi, FakeCluster, fakeDriver, waitFor, type FakeNode } from '@volplane/testkit';
 import { CsiServer, type CsiServerOptions } from '../../src/csi-server.js';
 import { CSI_DEFAULTS, type CsiOptions } from '../../src/options.js';
 import type { CsiCode } from '../../src/status.js';
@@ -24,18 +25,26 @@ export interface CsiWorldOptions {
   readonly limits?: CsiServerOptions['limits'];
   /** Serve the Node service too, for the first node; default true. */
   readonly withNode?: boolean;
+  /** Go on with these: a plugin that was started again. */
+  readonly cluster?: FakeCluster;
+  readonly host?: FakeNodeHost;
+  /** What listDrivers waits for. */
+  readonly hangingDrivers?: Promise<void>;
+  /** What mountVolume waits for. */
+  readonly hangingMounts?: Promise<void>;
 }
 
 /** An all-in-one plugin on a real socket over a cluster in memory, and a client of it. */
 export class CsiWorld {
   readonly cluster: FakeCluster;
-  readonly host = new FakeNodeHost();
+  readonly host: FakeNodeHost;
   readonly server: CsiServer;
   readonly client: CsiClient;
   readonly folder: string;
 
   private constructor(parts: { cluster: FakeCluster; host: FakeNodeHost; server: CsiServer; folder: string }) {
     this.cluster = parts.cluster;
+    this.host = parts.host;
     this.host = parts.host;
     this.server = parts.server;
     this.folder = parts.folder;
@@ -48,8 +57,8 @@ export class CsiWorld {
       { name: 'n1', labels: { zone: 'a' }, drivers: [GLOBAL, LOCAL, PLAIN] },
       { name: 'n2', labels: { zone: 'b' }, drivers: [GLOBAL, LOCAL, PLAIN] },
     ];
-    const cluster = new FakeCluster({ nodes });
-    const host = new FakeNodeHost();
+    const cluster = world.cluster ?? new FakeCluster({ nodes });
+    const host = world.host ?? new FakeNodeHost();
     const [first] = nodes;
     if (first === undefined) throw new Error('a world needs a node');
     const server = await CsiServer.open({
@@ -58,7 +67,7 @@ export class CsiWorld {
       clock: systemClock,
       random: systemRandom,
       log: silentLogger,
-      controller: { api: fakeApi(cluster) },
+      controller: { api: hanging(fakeApi(cluster), { listDrivers: world.hangingDrivers, mountVolume: world.hangingMounts }) },
       ...(world.withNode === false
         ? {}
         : { node: { api: fakeApi(cluster, first.name), host, node: { name: first.name, labels: first.labels ?? {} } } }),
@@ -120,12 +129,32 @@ export class CsiWorld {
     });
   }
 
+  /** Waits until what is looked for at the start has been cleared away. */
+  async untilSwept(isSwept: () => boolean): Promise<void> {
+    await waitFor(isSwept, { what: 'stale targets are forgotten' });
+  }
+
   /** The mount ids by which n1 uses the volume. */
   uses(volume: WireVolume, node = 'n1'): readonly string[] {
     const [name] = volume.volume_id.split(':');
     const record = this.cluster.find(name ?? '', node);
     return [...(record?.held.get(this.cluster.node(node).name)?.mountIds ?? [])];
   }
+}
+
+/** The API, with methods that wait before they begin. */
+function hanging(api: VolplaneApi, until: Partial<Record<keyof VolplaneApi, Promise<void> | undefined>>): VolplaneApi {
+  return {
+    ...api,
+    listDrivers: async (...args) => {
+      await until.listDrivers;
+      return await api.listDrivers(...args);
+    },
+    mountVolume: async (...args) => {
+      await until.mountVolume;
+      return await api.mountVolume(...args);
+    },
+  };
 }
 
 /** A capability to mount; `mode` by its number in csi.proto. */
