@@ -31,7 +31,7 @@ group.own(
     node: { api: fakeApi(cluster, 'n1'), host: systemNodeHost(systemMounts(systemClock)), node },
   }),
 );
-process.stdout.write('ready\n');
+process.send?.('ready');
 process.once('SIGTERM', () => {
   group.stop().then(
     () => rm(root, { recursive: true }),

@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { lstat, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect as connectHttp2, constants, type ClientHttp2Session } from 'node:http2';
+import { connect as connectHttp2, constants, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -158,7 +158,7 @@ async function probeStatus(path: string, authority: string): Promise<string> {
         'content-type': 'application/grpc',
         te: 'trailers',
       });
-      stream.once('trailers', (trailers) => {
+      stream.once('trailers', (trailers: IncomingHttpHeaders) => {
         resolve(String(trailers['grpc-status']));
       });
       stream.on('error', () => undefined);
