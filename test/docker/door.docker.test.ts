@@ -28,8 +28,8 @@ dockerSuite('docker door under real engines', () => {
     for (const name of ['n1', 'n2', 'n3']) {
       const host = await TestHost.start(name);
       hosts.push(host);
-      engines.push(await TestEngine.start(host));
       doors.push(await DockerPluginServer.open(doorOptions(host)));
+      engines.push(await TestEngine.start(host, name === 'n1' ? ['--authorization-plugin=volplane-guard'] : []));
     }
   });
 
@@ -47,6 +47,7 @@ dockerSuite('docker door under real engines', () => {
 
   const doorOptions = (host: TestHost): Parameters<typeof DockerPluginServer.open>[0] => ({
     ...serverOptions(cluster, host.pluginFolder, host.name),
+    guardName: 'volplane-guard',
     engines: { sockets: [join(host.folder, 'docker.sock')], graceMs: 0, intervalMs: 300 },
   });
   const engine = (number: 1 | 2 | 3): TestEngine => {
@@ -103,6 +104,22 @@ dockerSuite('docker door under real engines', () => {
     expect(heldBy('n2', 'single')).to.equal(0);
     await engine(1).remove('first');
     expect((await engine(2).call('POST', '/containers/second/start')).status).to.equal(204);
+  });
+
+  it('shows the difference when the options of an existing name differ: with the guard at once', async () => {
+    await createVolume('options', { server: 'a' });
+    expect((await engine(1).createVolume('options', 'volplane', { server: 'a' })).status).to.equal(201);
+    const difference = 'server is \\"a\\", the request says \\"b\\"';
+    const refused = await engine(1).createVolume('options', 'volplane', { server: 'b' });
+    expect(refused.status).to.equal(403);
+    expect(refused.text).to.contain(difference);
+    const plan = { name: 'options', volumes: { '/data': 'options' }, driver: 'volplane', driverOptions: { server: 'b' }, script: 'true' };
+    expect((await engine(1).create(plan)).text).to.contain(difference);
+    // Without it an engine that finds the volume sends no options (moby#36167); the volume keeps its own, and says so.
+    expect((await engine(2).createVolume('options', 'volplane', { server: 'b' })).status).to.equal(201);
+    const { body } = await engine(2).call('GET', '/volumes/options');
+    expect(body).to.have.nested.property('Status.options').that.deep.equals({ server: 'a' });
+    expect(cluster.volumes.get('options')?.options).to.deep.equal({ server: 'a' });
   });
 
   it('keeps the mount of a running container through docker cp', async () => {

@@ -7,9 +7,11 @@ import { EngineClient } from './engine/engine-client.js';
 import { isMountedElsewhere } from './engine/foreign-mounts.js';
 import { UseReconciler, type ReconciledPlugin } from './engine/use-reconciler.js';
 import { MountUses } from './mount-uses.js';
-import { PluginEndpoint, type TlsServerFiles } from './plugin-endpoint.js';
+import { OptionsGuard } from './guard/options-guard.js';
+import { GUARD_PROTOCOL } from './guard/guard-request.js';
+import { PluginEndpoint, type PluginEndpointOptions, type TlsServerFiles } from './plugin-endpoint.js';
 import { PluginSocket } from './plugin-socket.js';
-import type { Method } from './protocol.js';
+import { VOLUME_PROTOCOL, type Method, type PluginRequest } from './protocol.js';
 import { SocketWatcher } from './socket-watcher.js';
 import { VolumeCalls, type DoorApi } from './volume-calls.js';
 
@@ -50,6 +52,8 @@ export interface DockerPluginServerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly tcp?: PluginTcpOptions;
+  /** Name of the guard, an authorization plugin that refuses creates with other options for a volume that exists. Absent: not served. */
+  readonly guardName?: string;
   /** How to ask the engines of this host what runs. Absent: a use that an engine forgot stays until an operator unmounts it. */
   readonly engines?: EngineOptions;
   /** For tests; default METHOD_TIMEOUT_MS of the protocol. */
@@ -66,8 +70,8 @@ export class DockerPluginServer implements Resource {
   readonly name = 'docker plugin server';
   readonly #options: DockerPluginServerOptions;
   readonly #plugins: Plugin[] = [];
-  readonly #sockets: PluginSocket[] = [];
-  readonly #tcp: { readonly endpoint: PluginEndpoint; readonly path: string }[] = [];
+  readonly #sockets: KeptSocket[] = [];
+  readonly #tcp: { readonly endpoint: PluginEndpoint<Method, PluginRequest>; readonly path: string }[] = [];
   #watcher: SocketWatcher | undefined;
   #reconciling: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
   #cancelSweep: () => void = () => undefined;
@@ -84,7 +88,7 @@ export class DockerPluginServer implements Resource {
    * @throws AppError INVALID_ARGUMENT for the options; FOREIGN_DATA when a path is taken by a living process
    */
   static async open(options: DockerPluginServerOptions): Promise<DockerPluginServer> {
-    checkSpecs(options.sockets);
+    checkSpecs(options.sockets, options.guardName);
     const server = new DockerPluginServer(options);
     try {
       await server.#start();
@@ -112,6 +116,7 @@ export class DockerPluginServer implements Resource {
       );
       if (this.#options.tcp !== undefined) await this.#openTcp(this.#options.tcp, index, spec, calls);
     }
+    if (this.#options.guardName !== undefined) await this.#openGuard(this.#options.guardName);
     await this.#watch();
     this.#scheduleSweep();
     this.#reconcile(this.#options.engines);
@@ -134,6 +139,13 @@ export class DockerPluginServer implements Resource {
     this.#reconciling = { stop, ended: reconciler.run(stop.signal) };
   }
 
+  async #openGuard(name: string): Promise<void> {
+    const { api, clock, folder, log, node, sockets } = this.#options;
+    const guard = new OptionsGuard({ api, node, plugins: sockets, log });
+    const handle = guard.call.bind(guard);
+    this.#sockets.push(await PluginSocket.open({ name, protocol: GUARD_PROTOCOL, handle, clock, log, path: join(folder, `${name}.sock`) }));
+  }
+
   async #openTcp(tcp: PluginTcpOptions, index: number, spec: PluginSpec, calls: VolumeCalls): Promise<void> {
     const listen = { host: tcp.host, port: tcp.port === 0 ? 0 : tcp.port + index };
     const endpoint = await PluginEndpoint.open({
@@ -150,18 +162,10 @@ export class DockerPluginServer implements Resource {
     this.#tcp.push({ endpoint, path });
   }
 
-  #endpointOptions(
-    { socketName }: PluginSpec,
-    calls: VolumeCalls,
-  ): Pick<Parameters<typeof PluginEndpoint.open>[0], 'name' | 'handle' | 'clock' | 'log' | 'timeoutsMs'> {
+  #endpointOptions({ socketName }: PluginSpec, calls: VolumeCalls): Omit<PluginEndpointOptions<Method, PluginRequest>, 'listen' | 'tls'> {
     const { clock, log, timeoutsMs } = this.#options;
-    return {
-      name: socketName,
-      handle: (method, request, context) => calls.call(method, request, context),
-      clock,
-      log,
-      ...(timeoutsMs !== undefined && { timeoutsMs }),
-    };
+    const protocol = timeoutsMs === undefined ? VOLUME_PROTOCOL : { ...VOLUME_PROTOCOL, timeoutsMs };
+    return { name: socketName, protocol, handle: (method, request, context) => calls.call(method, request, context), clock, log };
   }
 
   /** The watcher's list is fixed when it starts; a socket that was put back needs another one. */
@@ -208,6 +212,9 @@ export class DockerPluginServer implements Resource {
   }
 }
 
+/** A socket of whichever protocol. */
+type KeptSocket = Pick<PluginSocket<Method, PluginRequest>, 'path' | 'identity' | 'ensure' | 'close'>;
+
 interface Plugin {
   readonly calls: VolumeCalls;
   readonly uses: MountUses;
@@ -238,19 +245,19 @@ function toReconciled({ calls, uses, spec }: Plugin): ReconciledPlugin {
   };
 }
 
-function checkSpecs(specs: readonly PluginSpec[]): void {
-  const names = new Set<string>();
-  const drivers = new Set<string>();
-  for (const { socketName, driver } of specs) {
-    if (!SOCKET_NAME.test(socketName))
+function checkSpecs(specs: readonly PluginSpec[], guardName: string | undefined): void {
+  const names = [...specs.map(({ socketName }) => socketName), ...(guardName === undefined ? [] : [guardName])];
+  for (const [index, name] of names.entries()) {
+    if (!SOCKET_NAME.test(name)) {
       throw new AppError(
         'INVALID_ARGUMENT',
-        `plugin name ${quote(socketName)} is not allowed: use 1 to 63 of [a-z0-9._-], a letter or digit first`,
+        `plugin name ${quote(name)} is not allowed: use 1 to 63 of [a-z0-9._-], a letter or digit first`,
       );
-    if (names.has(socketName)) throw new AppError('INVALID_ARGUMENT', `plugin name ${socketName} is given twice`);
-    // Each of two plugins would list the volumes of the other as its own.
-    if (drivers.has(driver)) throw new AppError('INVALID_ARGUMENT', `driver ${driver} has two plugins; give it one`);
-    names.add(socketName);
-    drivers.add(driver);
+    }
+    if (names.indexOf(name) !== index) throw new AppError('INVALID_ARGUMENT', `plugin name ${name} is given twice`);
   }
+  // Each of two plugins would list the volumes of the other as its own.
+  const drivers = specs.map(({ driver }) => driver);
+  const twice = drivers.find((driver, index) => drivers.indexOf(driver) !== index);
+  if (twice !== undefined) throw new AppError('INVALID_ARGUMENT', `driver ${twice} has two plugins; give it one`);
 }

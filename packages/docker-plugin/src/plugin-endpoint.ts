@@ -4,29 +4,18 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, ListenOptions } from 'node:net';
 import { AppError, errorText, withTimeout, type Clock, type Logger } from '@volplane/base';
 import type { CallContext } from '@volplane/engine';
-import {
-  BODY_BYTES_MAX,
-  CONTENT_TYPE,
-  errorLine,
-  findMethod,
-  METHOD_TIMEOUT_MS,
-  parseRequest,
-  type Method,
-  type PluginAnswer,
-  type PluginRequest,
-} from './protocol.js';
-import type { Reply } from './volume-calls.js';
+import { CONTENT_TYPE, errorLine } from './plugin-answer.js';
+import type { PluginCall, PluginProtocol, Reply } from './plugin-protocol.js';
 
-export interface PluginEndpointOptions {
+export interface PluginEndpointOptions<M extends string, R extends PluginCall> {
   /** Shown in errors and logs. */
   readonly name: string;
-  readonly handle: (method: Method, request: PluginRequest, context: CallContext) => Promise<Reply>;
+  readonly protocol: PluginProtocol<M, R>;
+  readonly handle: (method: M, request: R, context: CallContext) => Promise<Reply>;
   readonly listen: ListenOptions;
   readonly tls?: TlsServerFiles;
   readonly clock: Clock;
   readonly log: Logger;
-  /** For tests; default {@link METHOD_TIMEOUT_MS}. */
-  readonly timeoutsMs?: Readonly<Record<Method, number>>;
 }
 
 /** PEM texts. With `ca` only clients with a certificate of it are served. */
@@ -40,14 +29,14 @@ export interface TlsServerFiles {
  * One listening HTTP server of the plugin protocol: bounded bodies, bounded times, bounded calls for one volume, errors as
  * engines read them, and a word to the handler when a caller was gone before its answer.
  */
-export class PluginEndpoint {
-  readonly #options: PluginEndpointOptions;
+export class PluginEndpoint<M extends string, R extends PluginCall> {
+  readonly #options: PluginEndpointOptions<M, R>;
   readonly #server: Server;
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<void>>();
   readonly #callsPerVolume = new Map<string, number>();
 
-  private constructor(options: PluginEndpointOptions) {
+  private constructor(options: PluginEndpointOptions<M, R>) {
     this.#options = options;
     const listener: RequestListener = (request, response) => {
       const running = this.#serve(request, response).finally(() => {
@@ -69,7 +58,7 @@ export class PluginEndpoint {
   }
 
   /** @throws Node's own error (EADDRINUSE, EACCES, …) */
-  static async open(options: PluginEndpointOptions): Promise<PluginEndpoint> {
+  static async open<M extends string, R extends PluginCall>(options: PluginEndpointOptions<M, R>): Promise<PluginEndpoint<M, R>> {
     const endpoint = new PluginEndpoint(options);
     const server = endpoint.#server;
     server.listen(options.listen);
@@ -118,12 +107,14 @@ export class PluginEndpoint {
   }
 
   async #answer(path: string, request: IncomingMessage, gone: AbortSignal): Promise<HttpAnswer> {
-    const method = findMethod(path);
+    const { protocol } = this.#options;
+    const method = protocol.findMethod(path);
     if (method === undefined) return refusal(404, new AppError('NOT_IMPLEMENTED', `the plugin has no call ${path.slice(0, 100)}`));
     if (request.method !== 'POST') return refusal(405, new AppError('INVALID_ARGUMENT', 'the plugin protocol uses POST'));
-    let parsed: PluginRequest;
+    let parsed: R;
     try {
-      parsed = parseRequest(method, await readBody(request));
+      const ignored = protocol.ignoresBody?.has(method) === true;
+      parsed = protocol.parseRequest(method, await readBody(request, ignored ? 0 : protocol.bodyBytesMax, ignored));
     } catch (error) {
       return refusal(error instanceof AppError && error.reason === 'TOO_LARGE' ? 413 : 400, error);
     }
@@ -133,9 +124,9 @@ export class PluginEndpoint {
   }
 
   /** Runs the call within its time. What ends after that is told to the reply's `undelivered`. */
-  async #handle(method: Method, request: PluginRequest, gone: AbortSignal): Promise<HttpAnswer> {
-    const { clock, handle, timeoutsMs = METHOD_TIMEOUT_MS } = this.#options;
-    const timeoutMs = timeoutsMs[method];
+  async #handle(method: M, request: R, gone: AbortSignal): Promise<HttpAnswer> {
+    const { clock, handle, protocol } = this.#options;
+    const timeoutMs = protocol.timeoutsMs[method];
     const late = new AbortController();
     const work = this.#counted(request.name, () => handle(method, request, { signal: AbortSignal.any([gone, late.signal]), timeoutMs }));
     try {
@@ -171,7 +162,7 @@ export class PluginEndpoint {
     }
   }
 
-  #timeoutError(method: Method, { name }: PluginRequest, timeoutMs: number): AppError {
+  #timeoutError(method: M, { name }: R, timeoutMs: number): AppError {
     const what = name === '' ? method : `${method} of volume ${JSON.stringify(name)}`;
     return new AppError(
       'DEADLINE_EXCEEDED',
@@ -183,7 +174,7 @@ export class PluginEndpoint {
 
 interface HttpAnswer {
   readonly status: number;
-  readonly body: PluginAnswer & { readonly Err: string };
+  readonly body: object;
   readonly error?: unknown;
   readonly undelivered?: () => void;
 }
@@ -202,16 +193,16 @@ function refusal(status: number, error: unknown): HttpAnswer {
 }
 
 /** The request stays open when its body is too large, so that the caller can be told. */
-function readBody(request: IncomingMessage): Promise<string> {
+function readBody(request: IncomingMessage, bytesMax: number, dropRest: boolean): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   return new Promise((resolve, reject) => {
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes <= BODY_BYTES_MAX) chunks.push(chunk);
-      else {
+      if (bytes <= bytesMax) chunks.push(chunk);
+      else if (!dropRest) {
         request.pause();
-        reject(new AppError('TOO_LARGE', `the request is larger than ${String(BODY_BYTES_MAX)} bytes`));
+        reject(new AppError('TOO_LARGE', `the request is larger than ${String(bytesMax)} bytes`));
       }
     });
     request.once('end', () => {

@@ -1,24 +1,27 @@
 import { PluginEndpoint, type PluginEndpointOptions } from './plugin-endpoint.js';
+import type { PluginCall } from './plugin-protocol.js';
 import { findIdentity, freeSocketPath, protectSocket, removeSocket, type FileIdentity } from '@volplane/host';
 
-export type PluginSocketOptions = Omit<PluginEndpointOptions, 'listen' | 'tls'> & { readonly path: string };
+export type PluginSocketOptions<M extends string, R extends PluginCall> = Omit<PluginEndpointOptions<M, R>, 'listen' | 'tls'> & {
+  readonly path: string;
+};
 
 /** A plugin endpoint on a unix socket that it keeps in place. */
-export class PluginSocket {
-  readonly #options: PluginSocketOptions;
-  #endpoint: PluginEndpoint | undefined;
+export class PluginSocket<M extends string, R extends PluginCall> {
+  readonly #options: PluginSocketOptions<M, R>;
+  #endpoint: PluginEndpoint<M, R> | undefined;
   #identity: FileIdentity;
   /** Listeners of sockets that were taken away; calls may still run on their connections. */
-  readonly #retired: PluginEndpoint[] = [];
+  readonly #retired: PluginEndpoint<M, R>[] = [];
 
-  private constructor(options: PluginSocketOptions, opened: Opened) {
+  private constructor(options: PluginSocketOptions<M, R>, opened: Opened<M, R>) {
     this.#options = options;
     this.#endpoint = opened.endpoint;
     this.#identity = opened.identity;
   }
 
   /** @throws AppError FOREIGN_DATA when a living process or a file that is no socket has the path */
-  static async open(options: PluginSocketOptions): Promise<PluginSocket> {
+  static async open<M extends string, R extends PluginCall>(options: PluginSocketOptions<M, R>): Promise<PluginSocket<M, R>> {
     return new PluginSocket(options, await openEndpoint(options));
   }
 
@@ -57,12 +60,12 @@ export class PluginSocket {
   }
 }
 
-interface Opened {
-  readonly endpoint: PluginEndpoint;
+interface Opened<M extends string, R extends PluginCall> {
+  readonly endpoint: PluginEndpoint<M, R>;
   readonly identity: FileIdentity;
 }
 
-async function openEndpoint(options: PluginSocketOptions): Promise<Opened> {
+async function openEndpoint<M extends string, R extends PluginCall>(options: PluginSocketOptions<M, R>): Promise<Opened<M, R>> {
   await freeSocketPath(options.path, options.clock);
   const endpoint = await PluginEndpoint.open({ ...options, listen: { path: options.path } });
   try {

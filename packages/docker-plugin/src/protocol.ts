@@ -1,6 +1,7 @@
-import { AppError, errorText, REASONS, toFailure } from '@volplane/base';
+import { AppError } from '@volplane/base';
 import type { Scope } from '@volplane/domain';
 import { z } from 'zod';
+import type { PluginProtocol } from './plugin-protocol.js';
 
 /**
  * The words of the volume plugin protocol: method names, request bodies, answers and error texts.
@@ -45,8 +46,13 @@ export const METHOD_TIMEOUT_MS: Readonly<Record<Method, number>> = {
 /** The engine sends no bodies larger than a few kilobytes; options of the documented bounds fit in many times over. */
 export const BODY_BYTES_MAX = 1024 * 1024;
 
-/** Content type of the protocol's version that the engine asks for. */
-export const CONTENT_TYPE = 'application/vnd.docker.plugins.v1.2+json';
+/** The volume plugin protocol for an endpoint. */
+export const VOLUME_PROTOCOL: PluginProtocol<Method, PluginRequest> = {
+  findMethod,
+  timeoutsMs: METHOD_TIMEOUT_MS,
+  bodyBytesMax: BODY_BYTES_MAX,
+  parseRequest,
+};
 
 export interface PluginRequest {
   /** Empty for calls without a volume. */
@@ -101,25 +107,10 @@ export interface PluginAnswer {
   readonly Capabilities?: { readonly Scope: Scope };
 }
 
-/**
- * What failed, as one line for the person in front of the engine: the message, its cause, and what to do about it.
- *
- * The protocol has no error codes, so the reason stands in the text.
- */
-export function errorLine(error: unknown): string {
-  const failure = toFailure(error);
-  const cause = error instanceof AppError && error.cause !== undefined ? `: ${errorText(error.cause)}` : '';
-  const { whatToDo } = REASONS[failure.reason];
-  return `${failure.message}${cause} [${failure.reason}] ${whatToDo}`.slice(0, ERROR_CHARACTERS_MAX);
-}
-
 const WITHOUT_NAME: ReadonlySet<Method> = new Set(['activate', 'list', 'capabilities']);
 const WITH_ID: ReadonlySet<Method> = new Set(['mount', 'unmount']);
 
 const NO_REQUEST: PluginRequest = { name: '', id: '', options: {} };
-
-/** Long enough to name some dozens of holders; engines log every error whole. */
-const ERROR_CHARACTERS_MAX = 8_000;
 
 // `null` is what Go writes for an empty map.
 const requestSchema = z.object({

@@ -2,13 +2,13 @@ import { AppError, backoffMs, hasReason, isUnknownOutcome, sleep, withTimeout, t
 import { quote, type DriverName, type NodeName, type Scope, type VolumeFilter, type VolumeView } from '@volplane/domain';
 import type { CallContext, VolumesApi } from '@volplane/engine';
 import { parseCreateOptions } from './create-options.js';
+import type { Reply } from './plugin-protocol.js';
 import type { MountUses } from './mount-uses.js';
 import type { Method, PluginAnswer, PluginRequest, PluginVolume } from './protocol.js';
 
-/** An answer, and what to do when its caller is gone before it could be told. */
-export interface Reply {
+/** @see Reply */
+export interface VolumeReply extends Reply {
   readonly answer: PluginAnswer;
-  readonly undelivered?: () => void;
 }
 
 /** What the door needs of the agent's API. */
@@ -47,7 +47,7 @@ export class VolumeCalls {
     this.#options = options;
   }
 
-  async call(method: Method, request: PluginRequest, context: CallContext): Promise<Reply> {
+  async call(method: Method, request: PluginRequest, context: CallContext): Promise<VolumeReply> {
     switch (method) {
       case 'activate':
         return { answer: { Implements: ['VolumeDriver'], Volplane: true } };
@@ -92,14 +92,14 @@ export class VolumeCalls {
     await Promise.all(this.#takeOuts.values());
   }
 
-  async #create({ name, options }: PluginRequest, context: CallContext): Promise<Reply> {
+  async #create({ name, options }: PluginRequest, context: CallContext): Promise<VolumeReply> {
     const { api, driver, node, scope } = this.#options;
     const view = await api.createVolume({ name, driver, ...parseCreateOptions(options), ...(scope === 'local' && { node }) }, context);
     this.#remember(view);
     return { answer: {} };
   }
 
-  async #remove({ name }: PluginRequest, context: CallContext): Promise<Reply> {
+  async #remove({ name }: PluginRequest, context: CallContext): Promise<VolumeReply> {
     try {
       const { uid } = await this.#find(name, context);
       await this.#options.api.removeVolume({ ...this.#ref(name), uid }, context);
@@ -110,7 +110,7 @@ export class VolumeCalls {
     return { answer: {} };
   }
 
-  async #mount({ name, id }: PluginRequest, context: CallContext): Promise<Reply> {
+  async #mount({ name, id }: PluginRequest, context: CallContext): Promise<VolumeReply> {
     const { api, uses } = this.#options;
     if (!this.#known.has(name)) await this.#find(name, context);
     const mountId = uses.add(name, id);
@@ -129,7 +129,7 @@ export class VolumeCalls {
     }
   }
 
-  async #unmount({ name, id }: PluginRequest, context: CallContext): Promise<Reply> {
+  async #unmount({ name, id }: PluginRequest, context: CallContext): Promise<VolumeReply> {
     const { api, uses } = this.#options;
     if (!this.#known.has(name)) await this.#learnUses(name, context);
     const mountId = uses.findEnding(name, id);
@@ -151,7 +151,7 @@ export class VolumeCalls {
     };
   }
 
-  async #path({ name }: PluginRequest, context: CallContext): Promise<Reply> {
+  async #path({ name }: PluginRequest, context: CallContext): Promise<VolumeReply> {
     if (!this.#known.has(name)) await this.#find(name, context);
     const { path = '' } = await this.#options.api.getPath(this.#ref(name), context);
     return { answer: { Mountpoint: path } };

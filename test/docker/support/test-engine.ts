@@ -22,17 +22,18 @@ export interface ContainerPlan {
 export class TestEngine {
   readonly host: TestHost;
   readonly socket: string;
-  readonly #liveRestore: boolean;
+  readonly #flags: readonly string[];
   #dockerd: ChildProcess | undefined;
 
-  private constructor(host: TestHost, liveRestore: boolean) {
+  private constructor(host: TestHost, flags: readonly string[]) {
     this.host = host;
     this.socket = join(host.folder, 'docker.sock');
-    this.#liveRestore = liveRestore;
+    this.#flags = flags;
   }
 
-  static async start(host: TestHost, options: { readonly liveRestore?: boolean } = {}): Promise<TestEngine> {
-    const engine = new TestEngine(host, options.liveRestore ?? false);
+  /** @param flags - more of dockerd's own, such as `--live-restore` */
+  static async start(host: TestHost, flags: readonly string[] = []): Promise<TestEngine> {
+    const engine = new TestEngine(host, flags);
     await engine.restart();
     await engine.#loadImage();
     return engine;
@@ -42,13 +43,7 @@ export class TestEngine {
   async restart(): Promise<void> {
     const at = (name: string): string => join(this.host.folder, name);
     const args = ['--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('docker.pid'), '--host', `unix://${this.socket}`];
-    const plain = [
-      '--iptables=false',
-      '--ip6tables=false',
-      '--bridge=none',
-      '--userland-proxy=false',
-      ...(this.#liveRestore ? ['--live-restore'] : []),
-    ];
+    const plain = ['--iptables=false', '--ip6tables=false', '--bridge=none', '--userland-proxy=false', ...this.#flags];
     const dockerd = this.host.spawn('dockerd', [...args, ...plain], { stdio: ['ignore', 'pipe', 'pipe'] });
     const log = createWriteStream(at('dockerd.log'), { flags: 'a' });
     dockerd.stdout?.pipe(log, { end: false });
