@@ -134,7 +134,7 @@ export interface KvRangeQuery {
 }
 
 export interface KvPage {
-  /** At most `limit`; fewer, even with `more`, when large values fill an answer. */
+  /** At most `limit`; fewer, even with `more`, when large values fill an answer. With `more` at least one. */
   readonly entries: readonly KvEntry[];
   /** The revision of which the page is; hand it in as `atRevision` for the next page. */
   readonly revision: number;

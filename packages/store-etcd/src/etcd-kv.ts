@@ -181,8 +181,13 @@ export class EtcdKv implements KvStore, Resource {
       },
       signal,
     );
-    const entries = kvs.map(toEntry).filter(({ key }) => !isMark(key));
-    return { entries, more, revision: query.atRevision ?? Number(header.revision) };
+    const revision = query.atRevision ?? Number(header.revision);
+    const entries = kvs.map(toEntry);
+    const shown = entries.filter(({ key }) => !isMark(key));
+    const last = entries.at(-1);
+    if (shown.length > 0 || !more || last === undefined) return { entries: shown, more, revision };
+    // A page of marks only would leave the caller without a key to go on from.
+    return await this.#range({ ...query, after: last.key, atRevision: revision }, signal);
   }
 
   async #isGone(lease: string, signal: AbortSignal | undefined): Promise<boolean> {

@@ -180,9 +180,10 @@ export class ClusterCache implements Service {
             for (const event of events) this.#applyEvent(event);
             this.#advance(revision);
           },
-          onProgress: () => {
-            // Only a sign of life: etcd before 3.4.25 may send a progress revision ahead of the events below it.
+          onProgress: (revision) => {
             heardMs = this.#clock.monotonicMs();
+            // Revisions without an event here (foreign keys, the store's own marks) would else keep readers waiting.
+            this.#advance(revision);
           },
           onEnd: (error) => {
             this.#log.debug('watch ended, listing again', { error: errorText(error) });

@@ -34,6 +34,23 @@ export function kvProgressTests(trial: () => KvTrial): void {
     close(record);
   });
 
+  it('shows nothing of what it keeps for progress to a reader of pages', async () => {
+    const { kv, prefix } = trial();
+    const record = recordWatch(kv, { prefix: `${prefix}a`, fromRevision: (await kv.currentRevision()) + 1 });
+    const { revision } = await write(kv, put(`${prefix}b`, 'x'));
+    await waitFor(
+      () => {
+        record.watch.requestProgress();
+        return record.revision >= revision;
+      },
+      { what: `progress reached ${String(revision)}` },
+    );
+    const page = await kv.range({ prefix, limit: 1 });
+    expect(page.entries.map(({ key }) => key)).to.deep.equal([`${prefix}b`]);
+    expect(page.more).to.equal(false);
+    close(record);
+  });
+
   it('never reports progress before the events up to it', async () => {
     const { kv, prefix } = trial();
     const reports: { readonly revision: number; readonly seen: number }[] = [];
