@@ -201,6 +201,11 @@ export const REASONS = {
     meaning: 'A stored document does not validate; it was left alone.',
     whatToDo: 'Inspect the named key and repair it by hand.',
   },
+  FOLDER_IN_USE: {
+    kind: 'precondition',
+    meaning: 'Another process uses this folder of state.',
+    whatToDo: 'Stop the other process, or give each its own folder.',
+  },
   DISK_FAILED: {
     kind: 'unavailable',
     meaning: 'The journal of the agent cannot be written, so nothing can be promised.',

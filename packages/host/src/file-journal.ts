@@ -1,195 +1,245 @@
-import { mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
-import { AppError, type Logger } from '@volplane/base';
-import type { Journal } from '@volplane/ports';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { AppError, assert, type Logger, type Random } from '@volplane/base';
+import { JOURNAL_LIMITS, type Journal } from '@volplane/ports';
 import { syncDirectory, writeFileAtomic } from './atomic-file.js';
 import { lockFolder, type FolderLock } from './folder-lock.js';
-import { decodeRecords, encodeRecord, type Changes } from './journal-records.js';
+import { encodeChanges, encodeHeader, encodeRecord, encodeSnapshot, parseJournal, type ParsedJournal } from './journal-format.js';
+import { openLogFile, type LogFile } from './log-file.js';
 
 export interface FileJournalOptions {
-  /** The journal's own folder; made if missing. One process at a time. */
+  /** Created if missing; one process at a time. A local file system. */
   readonly folder: string;
   readonly log: Logger;
-  /** The log is replaced by a snapshot when it has grown by this much; default {@link LOG_BYTES_MAX}. */
-  readonly logBytesMax?: number;
+  readonly random?: Random;
+  /** Tests put a failing disk here. */
+  readonly openLog?: (path: string, sizeBytes: number) => Promise<LogFile>;
 }
 
-/**
- * The {@link Journal} on disk: `snapshot-N` and, after it, `log-N` of one checksummed line a write.
- *
- * Writes that come while the disk is busy share the next fdatasync. A line torn by a crash is the last one and is cut off; a fault
- * anywhere else is not guessed around: opening fails. After a failed write nothing can be promised, so every later one fails too.
- */
+/** The journal on a disk: one file, see journal-format.ts. */
 export class FileJournal implements Journal {
+  readonly name = 'journal';
   readonly #options: FileJournalOptions;
+  readonly #path: string;
   readonly #lock: FolderLock;
-  readonly #values: Map<string, unknown>;
-  #generation: number;
-  #file: FileHandle;
+  readonly #state = new Map<string, unknown>();
+  readonly #waiting: Write[] = [];
+  #log: LogFile;
+  #seq: number;
   #logBytes: number;
-  #pending: { readonly line: string; readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+  #compactAtBytes: number;
+  #pendingBytes = 0;
   #flushing: Promise<void> | undefined;
-  #broken: AppError | undefined;
+  #failure: AppError | undefined;
+  #closing: Promise<void> | undefined;
 
-  private constructor(options: FileJournalOptions, lock: FolderLock, state: OpenState) {
-    this.#options = options;
-    this.#lock = lock;
-    this.#values = state.values;
-    this.#generation = state.generation;
-    this.#file = state.file;
-    this.#logBytes = state.logBytes;
+  /**
+   * Takes the folder and reads what is in it; a batch that a crash tore is cut off.
+   *
+   * @throws AppError FOLDER_IN_USE; DOCUMENT_INVALID when acknowledged writes are damaged (nothing was changed); DISK_FAILED
+   */
+  static async open(options: FileJournalOptions): Promise<FileJournal> {
+    const { folder, random } = options;
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await syncDirectory(dirname(folder));
+      const lock = await lockFolder(folder, random);
+      try {
+        return await FileJournal.#load(options, lock);
+      } catch (error) {
+        await lock.release();
+        throw error;
+      }
+    } catch (error) {
+      throw error instanceof AppError ? error : new AppError('DISK_FAILED', `the journal in ${folder} cannot be opened`, { folder }, error);
+    }
   }
 
-  /** @throws AppError DISK_FAILED when the folder is in use by another process, cannot be read, or is damaged */
-  static async open(options: FileJournalOptions): Promise<FileJournal> {
-    await mkdir(options.folder, { recursive: true, mode: 0o700 });
-    const lock = await lockFolder(options.folder);
-    try {
-      return new FileJournal(options, lock, await readState(options));
-    } catch (error) {
-      await lock.release();
-      throw error instanceof AppError ? error : diskFailed(options.folder, 'cannot be opened', error);
+  static async #load(options: FileJournalOptions, lock: FolderLock): Promise<FileJournal> {
+    const path = join(options.folder, FILE_NAME);
+    const content = (await readIfPresent(path)) ?? (await create(path));
+    const parsed = parseJournal(content, path);
+    if (parsed.goodBytes < content.length) {
+      const droppedBytes = content.length - parsed.goodBytes;
+      options.log.warn('end of the journal cut off, a crash had torn it', { path, droppedBytes });
+    }
+    const log = await (options.openLog ?? openLogFile)(path, parsed.goodBytes);
+    return new FileJournal(options, { path, lock, parsed, log });
+  }
+
+  private constructor(options: FileJournalOptions, opened: Opened) {
+    const { path, lock, parsed, log } = opened;
+    this.#options = options;
+    this.#path = path;
+    this.#lock = lock;
+    this.#log = log;
+    this.#seq = parsed.seq;
+    this.#logBytes = parsed.goodBytes;
+    this.#compactAtBytes = compactAt(parsed.snapshotBytes);
+    for (const { puts, deletes } of parsed.records) {
+      for (const [key, value] of Object.entries(puts)) this.#state.set(key, value);
+      for (const key of deletes) this.#state.delete(key);
     }
   }
 
   get(key: string): unknown {
-    return this.#values.get(key);
+    return this.#state.get(key);
   }
 
-  *entries(prefix: string): Iterable<readonly [key: string, value: unknown]> {
-    for (const entry of this.#values) if (entry[0].startsWith(prefix)) yield entry;
-  }
-
-  write(changes: Readonly<Record<string, unknown>>): Promise<void> {
-    if (this.#broken !== undefined) return Promise.reject(this.#broken);
-    const line = encodeRecord(toChanges(changes));
-    for (const [key, value] of Object.entries(changes)) {
-      if (value === undefined) this.#values.delete(key);
-      else this.#values.set(key, value);
+  *entries(prefix: string): Iterable<readonly [string, unknown]> {
+    for (const entry of this.#state) {
+      if (entry[0].startsWith(prefix)) yield entry;
     }
-    return new Promise((resolve, reject) => {
-      this.#pending.push({ line, resolve, reject });
-      this.#flushing ??= this.#flush();
+  }
+
+  async write(changes: Readonly<Record<string, unknown>>): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closing !== undefined) throw new AppError('SHUTTING_DOWN', 'the journal is closed');
+    const entries = Object.entries(changes).map(([key, value]) => [key, toJson(key, value)] as const);
+    const text = encodeChanges(entries);
+    const bytes = Buffer.byteLength(text);
+    this.#checkBounds(bytes);
+    this.#apply(entries);
+    this.#pendingBytes += bytes + WRITE_OVERHEAD_BYTES;
+    const durable = new Promise<void>((resolve, reject) => {
+      this.#waiting.push({ text, bytes, resolve, reject });
     });
+    // In a later turn, so that writes of one turn share a sync.
+    this.#flushing ??= Promise.resolve().then(() => this.#flush());
+    await durable;
   }
 
-  async close(): Promise<void> {
-    if (this.#broken === closed) return;
-    await this.#flushing;
-    this.#broken ??= closed;
-    await this.#file.close();
-    await this.#lock.release();
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
-  /** Writes what waits, all of it with one fdatasync, until nothing waits. Never rejects. */
-  async #flush(): Promise<void> {
-    while (this.#pending.length > 0) {
-      const batch = this.#pending;
-      this.#pending = [];
-      try {
-        // Batch after batch: the order on disk is the order of the calls.
-        await this.#append(batch.map((write) => write.line).join(''));
-        for (const write of batch) write.resolve();
-        if (this.#logBytes > (this.#options.logBytesMax ?? LOG_BYTES_MAX)) await this.#compact();
-      } catch (error) {
-        this.#broken = diskFailed(this.#options.folder, 'cannot be written', error);
-        this.#options.log.error('journal cannot be written, nothing can be promised any more', { folder: this.#options.folder, error });
-        for (const write of [...batch, ...this.#pending.splice(0)]) write.reject(this.#broken);
-      }
+  #checkBounds(bytes: number): void {
+    if (bytes > JOURNAL_LIMITS.writeBytes) {
+      throw new AppError(
+        'TOO_LARGE',
+        `a write to the journal has ${String(bytes)} bytes, ${String(JOURNAL_LIMITS.writeBytes)} are the most`,
+      );
     }
-    // In the same step as the look at what waits: a write that comes later begins a flush of its own.
+    if (this.#pendingBytes + bytes + WRITE_OVERHEAD_BYTES > JOURNAL_LIMITS.pendingBytes) {
+      throw new AppError('OVERLOADED', `too much waits for the disk of the journal ${this.#path}`, { retryDelayMs: '1000' });
+    }
+  }
+
+  /** Keeps what the disk would give back, not the caller's own objects. */
+  #apply(entries: readonly (readonly [key: string, json: string | undefined])[]): void {
+    for (const [key, json] of entries) {
+      if (json === undefined) this.#state.delete(key);
+      else this.#state.set(key, JSON.parse(json));
+    }
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#waiting.length > 0 && this.#failure === undefined) {
+      const batch = this.#waiting.splice(0);
+      try {
+        // One batch at a time: a batch is on the disk before the next is begun, the format relies on it.
+        await this.#append(batch);
+        for (const write of batch) write.resolve();
+        if (this.#logBytes > this.#compactAtBytes) await this.#compact();
+      } catch (error) {
+        this.#fail(error, batch);
+      }
+      this.#pendingBytes -= batch.reduce((sum, { bytes }) => sum + bytes + WRITE_OVERHEAD_BYTES, 0);
+    }
     this.#flushing = undefined;
   }
 
-  async #append(text: string): Promise<void> {
-    if (this.#broken !== undefined) throw this.#broken;
-    const buffer = Buffer.from(text);
-    // Appended: the file was opened so. A short write is an error of its own.
-    const { bytesWritten } = await this.#file.write(buffer);
-    if (bytesWritten !== buffer.length) throw new Error(`only ${String(bytesWritten)} of ${String(buffer.length)} bytes were written`);
-    await this.#file.datasync();
-    this.#logBytes += buffer.length;
+  async #append(batch: readonly Write[]): Promise<void> {
+    const first = this.#seq + 1;
+    const lines = Buffer.from(batch.map(({ text }, index) => encodeRecord(first + index, first, text)).join(''));
+    await this.#log.append(lines);
+    this.#seq += batch.length;
+    this.#logBytes += lines.length;
   }
 
-  /** A snapshot of everything under the next number, then a fresh log; a crash in between leaves one or the other whole. */
+  /** Replaces the file by one that holds the state and no history. What waits is in it already, and is appended again. */
   async #compact(): Promise<void> {
-    const { folder } = this.#options;
-    const next = this.#generation + 1;
-    const file = await open(join(folder, `log-${String(next)}`), 'a', 0o600);
-    await writeFileAtomic(join(folder, `snapshot-${String(next)}`), encodeRecord({ set: Object.fromEntries(this.#values), drop: [] }));
-    const old = this.#file;
-    this.#file = file;
-    this.#logBytes = 0;
-    this.#generation = next;
-    await old.close();
-    await rm(join(folder, `log-${String(next - 1)}`), { force: true });
-    await rm(join(folder, `snapshot-${String(next - 1)}`), { force: true });
+    const { text, seq } = encodeSnapshot(this.#state);
+    const content = Buffer.from(text);
+    await writeFileAtomic(this.#path, content);
+    await this.#log.close();
+    this.#log = await (this.#options.openLog ?? openLogFile)(this.#path, content.length);
+    this.#seq = seq;
+    this.#options.log.debug('journal compacted', { path: this.#path, fromBytes: this.#logBytes, toBytes: content.length });
+    this.#logBytes = content.length;
+    this.#compactAtBytes = compactAt(content.length);
+  }
+
+  /** After a failed write or sync nobody knows what the disk holds, so nothing is promised any more. */
+  #fail(cause: unknown, batch: readonly Write[]): void {
+    const failure = new AppError(
+      'DISK_FAILED',
+      `the journal ${this.#path} cannot be written; this process must be restarted`,
+      { path: this.#path },
+      cause,
+    );
+    this.#failure = failure;
+    this.#options.log.error('journal failed', { path: this.#path, error: failure });
+    // Of the batch, what was resolved before the failure stays so.
+    for (const write of [...batch, ...this.#waiting.splice(0)]) write.reject(failure);
+  }
+
+  async #close(): Promise<void> {
+    await this.#flushing;
+    try {
+      await this.#log.close();
+    } finally {
+      await this.#lock.release();
+    }
   }
 }
 
-interface OpenState {
-  readonly values: Map<string, unknown>;
-  readonly generation: number;
-  readonly file: FileHandle;
-  readonly logBytes: number;
+interface Write {
+  readonly text: string;
+  readonly bytes: number;
+  readonly resolve: () => void;
+  readonly reject: (error: AppError) => void;
 }
 
-async function readState(options: FileJournalOptions): Promise<OpenState> {
-  const { folder, log } = options;
-  const names = await readdir(folder);
-  const generation = Math.max(0, ...names.flatMap((name) => (/^snapshot-\d+$/.test(name) ? [Number(name.slice('snapshot-'.length))] : [])));
-  const values = new Map<string, unknown>();
-  if (generation > 0) {
-    const path = join(folder, `snapshot-${String(generation)}`);
-    const handle = await open(path);
-    const { records, goodBytes, totalBytes } = decodeRecords(await handle.readFile().finally(() => handle.close()), path);
-    if (records.length !== 1 || goodBytes !== totalBytes) throw diskFailed(path, 'is damaged', undefined);
-    apply(values, records);
-  }
-  const path = join(folder, `log-${String(generation)}`);
-  const file = await open(path, 'a+', 0o600);
+interface Opened {
+  readonly path: string;
+  readonly lock: FolderLock;
+  readonly parsed: ParsedJournal;
+  readonly log: LogFile;
+}
+
+const FILE_NAME = 'journal';
+
+/** What a waiting write costs beside its text. */
+const WRITE_OVERHEAD_BYTES = 64;
+
+/** A journal smaller than this is not worth a compaction. */
+const COMPACT_BYTES_MIN = 1_000_000;
+
+/** The file stays below three times the state and 1 MB, and its bytes are written at most twice on average. */
+function compactAt(snapshotBytes: number): number {
+  return 3 * snapshotBytes + COMPACT_BYTES_MIN;
+}
+
+function toJson(key: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  const json: unknown = JSON.stringify(value);
+  assert(typeof json === 'string', `the value of ${key} is JSON`);
+  return json;
+}
+
+async function readIfPresent(path: string): Promise<Buffer | undefined> {
   try {
-    const { records, goodBytes, totalBytes } = decodeRecords(await file.readFile(), path);
-    apply(values, records);
-    if (goodBytes < totalBytes) {
-      log.warn('journal ended in a torn write, cut off', { path, bytes: totalBytes - goodBytes });
-      await file.truncate(goodBytes);
-      await file.datasync();
-    }
-    await syncDirectory(folder);
-    for (const name of names) {
-      const match = /^(?:log|snapshot)-(\d+)$/.exec(name);
-      if (match !== null && Number(match[1]) !== generation) await rm(join(folder, name), { force: true });
-    }
-    return { values, generation, file, logBytes: goodBytes };
+    return await readFile(path);
   } catch (error) {
-    await file.close();
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
 }
 
-function apply(values: Map<string, unknown>, records: readonly Changes[]): void {
-  for (const { set, drop } of records) {
-    for (const [key, value] of Object.entries(set)) values.set(key, value);
-    for (const key of drop) values.delete(key);
-  }
+async function create(path: string): Promise<Buffer> {
+  const content = Buffer.from(encodeHeader(0));
+  await writeFileAtomic(path, content);
+  return content;
 }
-
-function toChanges(changes: Readonly<Record<string, unknown>>): Changes {
-  const set: Record<string, unknown> = {};
-  const drop: string[] = [];
-  for (const [key, value] of Object.entries(changes)) {
-    if (value === undefined) drop.push(key);
-    else set[key] = value;
-  }
-  return { set, drop };
-}
-
-function diskFailed(path: string, what: string, cause: unknown): AppError {
-  return new AppError('DISK_FAILED', `the journal ${path} ${what}`, { path }, cause);
-}
-
-const closed = new AppError('DISK_FAILED', 'the journal is closed', {});
-
-/** About 20,000 writes; reading it back at a start takes some 100 ms. */
-const LOG_BYTES_MAX = 8 * 1024 * 1024;

@@ -1,92 +1,298 @@
-import { fork } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { hasReason, silentLogger } from '@volplane/base';
-import { FileJournal } from '@volplane/host';
-import { journalContract, rejection } from '@volplane/testkit';
+import { silentLogger, systemRandom, type Logger } from '@volplane/base';
+import { gate, journalContract, rejection, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
+import { FileJournal, type FileJournalOptions } from '../src/file-journal.js';
+import { openLogFile } from '../src/log-file.js';
 
-const makeFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'volplane-journal-'));
-const openJournal = (folder: string, logBytesMax = 1_000_000): Promise<FileJournal> => FileJournal.open({ folder, log: silentLogger, logBytesMax });
+let folder: string;
+
+async function makeFolder(): Promise<string> {
+  return await mkdtemp(join(tmpdir(), 'volplane-journal-'));
+}
+
+function open(options: Partial<FileJournalOptions> = {}): Promise<FileJournal> {
+  return FileJournal.open({ folder, random: systemRandom, log: silentLogger, ...options });
+}
 
 journalContract('FileJournal', async () => {
-  const folder = await makeFolder();
-  return {
-    open: () => openJournal(folder),
-    // Within one process there is no crash; the kill -9 below is one.
-    crash: (journal) => journal.close(),
-    dispose: () => rm(folder, { recursive: true }),
-  };
+  folder = await makeFolder();
+  return { open: () => open(), end: () => rm(folder, { recursive: true }) };
 });
 
-describe('FileJournal', () => {
-  let folder: string;
+describe('file journal', () => {
+  const opened: FileJournal[] = [];
+  const children: ChildProcess[] = [];
+
   beforeEach(async () => {
     folder = await makeFolder();
   });
-  afterEach(() => rm(folder, { recursive: true }));
 
-  it('keeps every acknowledged write of a process that is killed', async () => {
-    const child = fork(fileURLToPath(new URL('journal-writer.ts', import.meta.url)), [folder], { execArgv: ['--import=tsx', '--conditions=@volplane/source'] });
-    let acknowledged = -1;
-    child.on('message', (value) => {
-      acknowledged = Number(value);
-      if (acknowledged >= 300) child.kill('SIGKILL');
-    });
-    await once(child, 'exit');
-    const journal = await openJournal(folder);
-    expect(acknowledged).to.be.at.least(300);
-    for (let value = 0; value <= acknowledged; value += 1) expect(journal.get(`k/${String(value)}`), `write ${String(value)}`).to.equal(value);
-    await journal.close();
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((journal) => journal.close()));
+    await Promise.all(children.splice(0).map(killed));
+    await rm(folder, { recursive: true });
   });
 
-  it('cuts off a torn last line and goes on', async () => {
-    const journal = await openJournal(folder);
+  async function own(options: Partial<FileJournalOptions> = {}): Promise<FileJournal> {
+    const journal = await open(options);
+    opened.push(journal);
+    return journal;
+  }
+
+  /** Starts journal-process.ts and waits until it has the folder. */
+  async function startProcess(
+    ...args: readonly string[]
+  ): Promise<{ readonly child: ChildProcess; readonly lines: () => readonly string[] }> {
+    const script = fileURLToPath(new URL('journal-process.ts', import.meta.url));
+    const child = spawn(process.execPath, ['--import=tsx', '--conditions=@volplane/source', script, folder, ...args], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    children.push(child);
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+    // What follows the last line feed is not whole.
+    const lines = (): readonly string[] => text.split('\n').slice(0, -1);
+    await waitFor(() => lines().includes('open'), { what: 'the process has opened the journal' });
+    return { child, lines };
+  }
+
+  it('gives folder and file to their owner only', async () => {
+    folder = join(folder, 'new', 'er');
+    await own();
+    expect((await stat(folder)).mode & 0o777).to.equal(0o700);
+    expect((await stat(join(folder, 'journal'))).mode & 0o777).to.equal(0o600);
+    folder = join(folder, '..', '..');
+  });
+
+  it('has every acknowledged write after kill -9, again and again', async () => {
+    let last = 0;
+    for (let round = 0; round < 3; round += 1) {
+      // One process after the other: each takes over from one that was killed.
+      const { child, lines } = await startProcess(String(last));
+      await waitFor(() => lines().length > 1_500, { what: 'it has written' });
+      await killed(child);
+      const acknowledged = lines().slice(1).map(Number);
+      const journal = await own();
+      const newest = Number(journal.get('last'));
+      expect(newest).to.be.at.least(Math.max(...acknowledged));
+      for (const number of acknowledged) {
+        expect(journal.get(`written/${String(number % 1_000)}`), `write ${String(number)}`)
+          .to.have.property('number')
+          .that.is.at.least(number);
+      }
+      last = newest;
+      await journal.close();
+    }
+  });
+
+  it('refuses a second owner, in this process and in another, also while the owner is frozen', async () => {
+    const journal = await own();
+    expect((await rejection(open())).reason).to.equal('FOLDER_IN_USE');
+    await journal.write({ still: 'mine' });
+    await journal.close();
+
+    const { child } = await startProcess();
+    const refusal = await rejection(open());
+    expect(refusal.failure).to.deep.include({ reason: 'FOLDER_IN_USE', fields: { folder, pid: String(child.pid) } });
+    child.kill('SIGSTOP');
+    expect((await rejection(open())).reason).to.equal('FOLDER_IN_USE');
+    await killed(child);
+    expect((await own()).get('still')).to.equal('mine');
+  });
+
+  it('is never given to two that come at once', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const attempts = await Promise.allSettled(Array.from({ length: 4 }, () => open()));
+      const winners = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []));
+      expect(winners).to.have.length.at.most(1);
+      await Promise.all(winners.map((winner) => winner.close()));
+    }
+    await (await own()).write({ after: 'all' });
+  });
+
+  it('leaves nothing but the journal when it is closed, and removes the locks of the dead', async () => {
+    const { child } = await startProcess();
+    await killed(child);
+    expect(await readdir(folder)).to.have.length(2);
+    await (await open()).close();
+    expect(await readdir(folder)).to.deep.equal(['journal']);
+  });
+
+  it('frees the folder when it cannot be opened', async () => {
+    await writeFile(join(folder, 'journal'), 'something else\n');
+    expect((await rejection(open())).reason).to.equal('DOCUMENT_INVALID');
+    expect((await rejection(open())).reason).to.equal('DOCUMENT_INVALID');
+    expect(await readFile(join(folder, 'journal'), 'utf8')).to.equal('something else\n');
+    expect(await readdir(folder)).to.deep.equal(['journal']);
+  });
+
+  it('says that the disk failed when the file cannot be read', async () => {
+    await mkdir(join(folder, 'journal'));
+    expect((await rejection(open())).reason).to.equal('DISK_FAILED');
+  });
+
+  it('takes a folder with a longer path than a socket may have', async () => {
+    const long = join(folder, 'x'.repeat(200));
+    const journal = await own({ folder: long });
+    expect((await rejection(open({ folder: long }))).reason).to.equal('FOLDER_IN_USE');
     await journal.write({ a: 1 });
     await journal.close();
-    await appendFile(join(folder, 'log-0'), '12345678 {"set":{"b"');
-    const next = await openJournal(folder);
-    expect(next.get('a')).to.equal(1);
-    expect(next.get('b')).to.equal(undefined);
-    await next.write({ c: 3 });
-    await next.close();
-    const last = await openJournal(folder);
-    expect(last.get('c')).to.equal(3);
-    await last.close();
+    expect(await readdir(long)).to.deep.equal(['journal']);
   });
 
-  it('refuses a log that is damaged in the middle, and leaves it as it is', async () => {
-    const journal = await openJournal(folder);
+  it('cuts off what a crash tore, says so, and writes on', async () => {
+    const journal = await open();
     await journal.write({ a: 1 });
     await journal.write({ b: 2 });
     await journal.close();
-    const path = join(folder, 'log-0');
-    const damaged = (await readFile(path, 'utf8')).replace('"a":1', '"a":7');
+    const path = join(folder, 'journal');
+    const whole = await readFile(path);
+    await writeFile(path, whole.subarray(0, whole.length - 3));
+
+    const warnings: unknown[] = [];
+    const log: Logger = { ...silentLogger, warn: (message, fields) => warnings.push([message, fields?.['droppedBytes']]) };
+    const torn = await own({ log });
+    expect([torn.get('a'), torn.get('b')]).to.deep.equal([1, undefined]);
+    expect(warnings).to.deep.equal([['end of the journal cut off, a crash had torn it', lastLineBytes(whole) - 3]]);
+    await torn.write({ c: 3 });
+    await torn.close();
+    expect([...(await own()).entries('')]).to.deep.equal([
+      ['a', 1],
+      ['c', 3],
+    ]);
+  });
+
+  it('refuses damage in the middle and leaves the file as it is', async () => {
+    const journal = await open();
+    for (const key of ['a', 'b', 'c']) await journal.write({ [key]: 'value' });
+    await journal.close();
+    const path = join(folder, 'journal');
+    const damaged = Buffer.from((await readFile(path, 'utf8')).replace('"b"', '"x"'));
     await writeFile(path, damaged);
-    expect(hasReason(await rejection(openJournal(folder)), 'DISK_FAILED')).to.equal(true);
-    expect(await readFile(path, 'utf8')).to.equal(damaged);
+    expect((await rejection(open())).failure).to.deep.include({ reason: 'DOCUMENT_INVALID', fields: { path, line: '4' } });
+    expect(await readFile(path)).to.deep.equal(damaged);
   });
 
-  it('replaces a grown log by a snapshot and keeps everything', async () => {
-    const journal = await openJournal(folder, 2_000);
-    for (let value = 0; value < 500; value += 1) await journal.write({ [`k/${String(value % 50)}`]: value });
+  it('stays small however much is written, and says the same afterwards', async () => {
+    const journal = await own();
+    const value = (number: number): object => ({ number, filler: 'x'.repeat(10_000) });
+    let largest = 0;
+    for (let round = 0; round < 40; round += 1) {
+      const writes = Array.from({ length: 20 }, (_, index) => journal.write({ [`key/${String(index)}`]: value(round * 20 + index) }));
+      await Promise.all(writes);
+      largest = Math.max(largest, (await stat(join(folder, 'journal'))).size);
+    }
+    // 8 MB were written; the state has 0.2 MB.
+    expect(largest).to.be.below(2_500_000);
     await journal.close();
-    expect((await readdir(folder)).length).to.be.at.most(2);
-    const next = await openJournal(folder, 2_000);
-    expect([...next.entries('k/')]).to.have.length(50);
-    expect(next.get('k/49')).to.equal(499);
-    await next.close();
+    expect(await readdir(folder)).to.deep.equal(['journal']);
+    const after = await own();
+    for (let index = 0; index < 20; index += 1) expect(after.get(`key/${String(index)}`)).to.deep.equal(value(39 * 20 + index));
   });
 
-  it('is opened by one process at a time', async () => {
-    const journal = await openJournal(folder);
-    const error = await rejection(openJournal(folder));
-    expect(hasReason(error, 'DISK_FAILED')).to.equal(true);
-    expect(String(error)).to.include('in use by another process');
+  it('keeps writes that come while it compacts', async () => {
+    const journal = await own();
+    const filler = 'x'.repeat(100_000);
+    const writes = Array.from({ length: 100 }, (_, number) => journal.write({ [`key/${String(number)}`]: filler, last: number }));
+    // More than the bound, written in a few batches; the rest comes in whatever the journal does then.
+    await writes[0];
+    for (let number = 100; number < 130; number += 1) {
+      await Promise.resolve();
+      writes.push(journal.write({ [`key/${String(number)}`]: filler, last: number }));
+    }
+    await Promise.all(writes);
     await journal.close();
-    await (await openJournal(folder)).close();
+    const after = await own();
+    expect(after.get('last')).to.equal(129);
+    expect([...after.entries('key/')]).to.have.length(130);
+  });
+
+  describe('on a disk that the test holds', () => {
+    /** Counts the appends and lets each pass when `permit` allows. */
+    function heldDisk(permit: (append: number) => Promise<void>): { readonly appends: () => number; readonly openLog: typeof openLogFile } {
+      let appends = 0;
+      const openLog: typeof openLogFile = async (path, sizeBytes) => {
+        const file = await openLogFile(path, sizeBytes);
+        return {
+          async append(bytes) {
+            appends += 1;
+            await permit(appends);
+            await file.append(bytes);
+          },
+          close: () => file.close(),
+        };
+      };
+      return { appends: () => appends, openLog };
+    }
+
+    it('shares one sync among all that wait', async () => {
+      const first = gate();
+      const disk = heldDisk((append) => (append === 1 ? first.opened : Promise.resolve()));
+      const journal = await own({ ...disk });
+      const early = [journal.write({ early: 1 }), journal.write({ early: 2 })];
+      await waitFor(() => disk.appends() === 1, { what: 'the first batch is on its way' });
+      const late = Array.from({ length: 64 }, (_, number) => journal.write({ [`late/${String(number)}`]: number }));
+      first.open();
+      await Promise.all([...early, ...late]);
+      expect(disk.appends()).to.equal(2);
+    });
+
+    it('does not resolve before the disk has it', async () => {
+      const sync = gate();
+      const disk = heldDisk(() => sync.opened);
+      const journal = await own({ ...disk });
+      let resolved = false;
+      const written = journal.write({ key: 1 }).then(() => (resolved = true));
+      await waitFor(() => disk.appends() === 1, { what: 'the batch is on its way' });
+      expect(resolved).to.equal(false);
+      expect(journal.get('key')).to.equal(1);
+      sync.open();
+      await written;
+    });
+
+    it('fails for good when the disk fails, and the next process has what was acknowledged', async () => {
+      const disk = heldDisk((append) => (append === 2 ? Promise.reject(new Error('planted')) : Promise.resolve()));
+      const journal = await open({ ...disk });
+      await journal.write({ kept: true });
+      const failing = [rejection(journal.write({ a: 1 })), rejection(journal.write({ b: 1 }))];
+      expect((await Promise.all(failing)).map(({ reason }) => reason)).to.deep.equal(['DISK_FAILED', 'DISK_FAILED']);
+      const later = await rejection(journal.write({ c: 1 }));
+      expect(later.reason).to.equal('DISK_FAILED');
+      expect(later.cause).to.have.property('message', 'planted');
+      expect(disk.appends()).to.equal(2);
+      await journal.close();
+      expect([...(await own()).entries('')]).to.deep.equal([['kept', true]]);
+    });
+
+    it('fails for good when it cannot compact', async () => {
+      const journal = await own();
+      // Something in the way of the new file.
+      await mkdir(join(folder, 'journal.tmp'));
+      await Promise.all(Array.from({ length: 12 }, (_, number) => journal.write({ [String(number)]: 'x'.repeat(100_000) })));
+      await waitFor(async () => (await journal.write({ more: true }).catch((error: unknown) => error)) !== undefined, {
+        what: 'it has failed',
+      });
+      expect((await rejection(journal.write({ more: true }))).reason).to.equal('DISK_FAILED');
+      await journal.close();
+      await rm(join(folder, 'journal.tmp'), { recursive: true });
+      expect([...(await own()).entries('')]).to.have.length.at.least(12);
+    });
   });
 });
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+}
+
+function lastLineBytes(content: Buffer): number {
+  return content.length - 1 - content.lastIndexOf('\n', content.length - 2);
+}

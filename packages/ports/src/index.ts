@@ -1,7 +1,7 @@
 export { BUS_LIMITS, BUS_SUBJECT, type Bus, type BusHandler, type BusRequestOptions, type BusSubscription } from './bus.js';
 export type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from './driver.js';
 export type { ArmedMount, Guardian } from './guardian.js';
-export type { Journal } from './journal.js';
+export { JOURNAL_LIMITS, type Journal } from './journal.js';
 export { checkBatch, checkRangeQuery, checkWatchQuery } from './kv-rules.js';
 export {
   KV_LIMITS,

@@ -17,6 +17,7 @@ export {
 } from './fakes/fake-driver.js';
 export { FakeKernel, type FakeMount, type FakeWriter } from './fakes/fake-kernel.js';
 export { FakeStorage, type FakeVolume, type FakeWrite } from './fakes/fake-storage.js';
+export { journalContract, type JournalWorld } from './contracts/journal-contract.js';
 export { gate, type Gate } from './gate.js';
 export { ManualClock } from './manual-clock.js';
 export { MemoryBus } from './memory-bus.js';
@@ -28,5 +29,5 @@ export { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 export { WAIT_TIMEOUT_MS, waitFor, type WaitForOptions } from './wait-for.js';
 export { fakeApi } from './fake-api.js';
 export { FakeCluster, fakeDriver, refusal, type FakeNode, type NodeRecord, type VolumeRecord } from './fake-cluster.js';
-export { journalContract, type JournalWorld } from './contracts/journal-contract.js';
 export { MemoryDisk, MemoryJournal, type MemoryJournalHooks } from './memory-journal.js';
+export { watch, type Watched } from './watched.js';

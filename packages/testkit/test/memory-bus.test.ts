@@ -1,4 +1,4 @@
-import { AppError, seededRandom, silentLogger, systemClock, type Logger } from '@volplane/base';
+import { seededRandom, silentLogger, systemClock, type Logger } from '@volplane/base';
 import { expect } from 'chai';
 import { randomBusFate, type BusMessage } from '../src/bus-faults.js';
 import { busContract } from '../src/contracts/bus-contract.js';
@@ -6,6 +6,7 @@ import { gate } from '../src/gate.js';
 import { ManualClock } from '../src/manual-clock.js';
 import type { MemoryBus } from '../src/memory-bus.js';
 import { MemoryBusNetwork } from '../src/memory-bus-network.js';
+import { watch } from '../src/watched.js';
 
 busContract('MemoryBus', () => {
   const network = new MemoryBusNetwork({ clock: systemClock, random: seededRandom(1) });
@@ -46,7 +47,7 @@ describe('memory bus network', () => {
     expect(asked).to.deep.equal(['quick']);
     await clock.advance(50);
     expect(asked).to.deep.equal(['quick', 'twice', 'twice', 'slow']);
-    expect(requests.map(({ state }) => state)).to.deep.equal(['answered', 'answered', 'answered']);
+    expect(requests.map(({ state }) => state)).to.deep.equal(['resolved', 'resolved', 'resolved']);
   });
 
   it('shows each message to its fate with names, subject and text', async () => {
@@ -94,7 +95,7 @@ describe('memory bus network', () => {
     network.heal();
     const whole = watch(request('whole', 100));
     await clock.advance(10);
-    expect(whole.state).to.equal('answered');
+    expect(whole.state).to.equal('resolved');
   });
 
   it('never settles what a crashed process asked, and never answers what it was asked', async () => {
@@ -170,7 +171,7 @@ describe('memory bus network', () => {
     network.reconnect('agent');
     const again = watch(request('again'));
     await clock.advance(0);
-    expect(again.state).to.equal('answered');
+    expect(again.state).to.equal('resolved');
   });
 
   it('loses the answer of a process that is disconnected when it gives it', async () => {
@@ -194,7 +195,7 @@ describe('memory bus network', () => {
     expect(agent.connected).to.equal(true);
     const asked = watch(request('now'));
     await clock.advance(0);
-    expect(asked.state).to.equal('answered');
+    expect(asked.state).to.equal('resolved');
   });
 
   it('gives up waiting for handlers when it closes', async () => {
@@ -247,7 +248,7 @@ describe('memory bus network', () => {
     const first = await run(11);
     expect(await run(11)).to.deep.equal(first);
     expect(await run(12)).not.to.deep.equal(first);
-    expect(new Set(first.slice(-60))).to.deep.equal(new Set(['answered', 'UNKNOWN_OUTCOME']));
+    expect(new Set(first.slice(-60))).to.deep.equal(new Set(['resolved', 'UNKNOWN_OUTCOME']));
   });
 });
 
@@ -269,18 +270,4 @@ function conversation(network: MemoryBusNetwork, finish: Promise<void> = Promise
   });
   const manager = network.open('manager');
   return { agent, manager, asked, request: (payload, timeoutMs = 100) => manager.request('agent.work', payload, { timeoutMs }) };
-}
-
-interface Watched {
-  state: string;
-  answer?: unknown;
-}
-
-function watch(work: Promise<unknown>): Watched {
-  const watched: Watched = { state: 'waiting' };
-  work.then(
-    (answer) => Object.assign(watched, { state: 'answered', answer }),
-    (error: unknown) => Object.assign(watched, { state: error instanceof AppError ? error.reason : String(error) }),
-  );
-  return watched;
 }
