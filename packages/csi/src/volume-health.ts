@@ -13,8 +13,11 @@ export interface HealthProblem {
 export function recordProblems(view: VolumeView): readonly HealthProblem[] {
   const problems: HealthProblem[] = [];
   if (view.unavailable === true) {
-    const message = `node ${view.node} does not answer, and volume ${view.name} lives there`;
-    problems.push({ status: 'INACCESSIBLE', reason: 'NodeUnavailable', message });
+    const message =
+      view.scope === 'local'
+        ? `node ${view.node} does not answer, and volume ${view.name} lives there`
+        : `no manager answers for volume ${view.name}; what is mounted stays mounted`;
+    problems.push({ status: view.scope === 'local' ? 'INACCESSIBLE' : 'DEGRADED', reason: 'Unavailable', message });
   }
   if (view.phase === 'removing') {
     problems.push({ status: 'INACCESSIBLE', reason: 'Removing', message: `volume ${view.name} is being removed` });

@@ -16,7 +16,8 @@ export async function findVolume(api: VolumesApi, id: string, context: CallConte
   try {
     const view = await api.getVolume({ name: parts.name, ...(node === undefined ? {} : { node }) }, context);
     if (isMeant(parts, view)) return view;
-    return parts.node === undefined && view.scope === 'local' ? await findGlobal(api, parts, context) : undefined;
+    if (parts.node === undefined && view.scope === 'local') throw hiddenBy(view);
+    return undefined;
   } catch (error) {
     if (hasReason(error, 'VOLUME_NOT_FOUND', 'INVALID_NAME')) return undefined;
     // The node of a local volume was never there. Another node only asked about what it sees: that is the caller's to know.
@@ -44,10 +45,10 @@ export function requireVolumeId(view: Pick<VolumeView, 'name' | 'uid' | 'scope' 
   return id;
 }
 
-/** A global volume behind a local one of the same name on this node. */
-async function findGlobal(api: VolumesApi, parts: VolumeId, context: CallContext): Promise<VolumeView | undefined> {
-  const page = await api.listVolumes({ filter: { names: [parts.name], scope: 'global' } }, context);
-  return page.volumes.find((view) => isMeant(parts, view));
+/** By its name and this node the API would reach the local volume, and mount the wrong data. */
+export function hiddenBy(local: VolumeView): CsiError {
+  const text = `node ${local.node} has a local volume named ${local.name}, which hides the global one of that name there; remove or rename the local one`;
+  return new CsiError('FAILED_PRECONDITION', text);
 }
 
 function isMeant(parts: VolumeId, view: VolumeView): boolean {

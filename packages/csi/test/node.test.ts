@@ -233,6 +233,31 @@ describe('csi node', () => {
     });
   });
 
+  it('ends what is in use while no manager answers, and begins nothing', async () => {
+    const volume = await world.createVolume('v1');
+    const other = await world.createVolume('v2');
+    await world.publish(volume);
+    world.cluster.managersAnswer = false;
+    await world.refused('UNAVAILABLE', 'NodePublishVolume', publish(other));
+    await world.call('NodeUnpublishVolume', unpublish(volume));
+    await world.call('NodeUnstageVolume', unstage(volume));
+    expect(world.uses(volume)).to.deep.equal(['csi-attach:rw']);
+  });
+
+  it('never takes a local volume of the same name for a global one', async () => {
+    const volume = await world.createVolume('v1');
+    const context = { signal: new AbortController().signal, timeoutMs: 1_000 };
+    await fakeApi(world.cluster, 'n1').createVolume({ name: 'v1', driver: 'local' }, context);
+    await world.refused('FAILED_PRECONDITION', 'ControllerPublishVolume', {
+      volume_id: volume.volume_id,
+      node_id: 'n1',
+      volume_capability: mount(),
+    });
+    await world.refused('FAILED_PRECONDITION', 'ControllerPublishVolume', { volume_id: 'v1', node_id: 'n1', volume_capability: mount() });
+    await world.refused('FAILED_PRECONDITION', 'NodePublishVolume', publish(volume));
+    expect(world.cluster.volumes.get('n1/v1')?.held.size).to.equal(0);
+  });
+
   it('forgets nothing that other doors use', async () => {
     const volume = await world.createVolume('v1');
     const context = { signal: new AbortController().signal, timeoutMs: 1_000 };

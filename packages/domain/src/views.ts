@@ -28,7 +28,7 @@ export interface VolumeView {
   readonly path?: string;
   /** On an agent, for a local volume, or when the request named a node that answered: the ids that use it on that node. */
   readonly mountIds?: readonly MountId[];
-  /** The node does not answer and this is what was last known of it. */
+  /** Whoever knows does not answer, and this is what was last known: of the node for a local volume, by the node that has a global one mounted. */
   readonly unavailable?: boolean;
 }
 

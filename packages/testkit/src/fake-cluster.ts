@@ -76,6 +76,8 @@ export class FakeCluster {
   readonly nodes = new Map<string, NodeRecord>();
   /** Global ones by name, local ones by `node/name`. */
   readonly volumes = new Map<string, VolumeRecord>();
+  /** Whether agents reach a manager. */
+  managersAnswer = true;
   /** Where mounted volumes appear: `<root>/<node>/<uid>`. */
   readonly root: string;
   readonly #faults = new Map<string, { readonly error: unknown; left: number }>();

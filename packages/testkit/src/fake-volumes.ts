@@ -36,6 +36,7 @@ export class FakeVolumes {
     const at = ref.node ?? this.#self;
     if (ref.node !== undefined) this.#cluster.node(ref.node);
     const found = this.#cluster.find(ref.name, at);
+    this.#requireManager(found, at);
     if (found === undefined) {
       // A local volume of a silent node can neither be found nor missed.
       if (ref.node !== undefined) this.#cluster.answeringNode(ref.node);
@@ -260,6 +261,14 @@ export class FakeVolumes {
     if (!isLocal && volume.accessMode.startsWith('single')) volume.node = node.name;
     volume.generation += 1;
     return held;
+  }
+
+  /** An agent that is cut off knows its local volumes and what it holds. */
+  #requireManager(volume: VolumeRecord | undefined, at: string | undefined): void {
+    if (this.#self === undefined || this.#cluster.managersAnswer) return;
+    const isKnown =
+      volume !== undefined && (volume.driver.capabilities.scope === 'local' || [...volume.held.keys()].some((holder) => holder === at));
+    if (!isKnown) throw new AppError('NO_MANAGER', 'no manager answers; global volumes cannot change for now');
   }
 
   #driver(name: string): DriverInfo {

@@ -7,7 +7,7 @@ import type { ControllerPublishRequest } from '../messages.js';
 import { attachId, isCsiId } from '../mount-ids.js';
 import { maxVolumesOf } from '../options.js';
 import { CsiError } from '../status.js';
-import { getVolume, refOf } from '../volume-lookup.js';
+import { getVolume, hiddenBy, refOf } from '../volume-lookup.js';
 import type { ControllerContext } from './context.js';
 
 /**
@@ -23,9 +23,10 @@ export async function publishVolume(
   requireText(request.node_id, 'node_id', 2 * TEXT_BYTES_MAX);
   const capability = parseCapability(request.volume_capability);
   requireMap(request.volume_context, 'volume_context');
-  await getVolume(controller.api, request.volume_id, context);
+  const meant = await getVolume(controller.api, request.volume_id, context);
   const node = await getNode(controller, request.node_id, context);
   const view = await getVolume(controller.api, request.volume_id, context, node.name);
+  if (view.uid !== meant.uid) throw hiddenBy(view);
   if (view.scope === 'local' && view.node !== node.name) {
     throw new CsiError('FAILED_PRECONDITION', `volume ${view.name} lives on node ${view.node} and cannot be used on ${node.name}`);
   }

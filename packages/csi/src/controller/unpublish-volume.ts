@@ -83,6 +83,7 @@ function requireUnpublished(view: VolumeView, node: string): void {
 async function detachGone(controller: ControllerContext, id: string, node: string, cause: unknown, context: CallContext): Promise<void> {
   const { api } = controller;
   const { state } = await api.getNode({ name: node }, context);
+  // It has a session: it may answer in a moment.
   if (state === 'connected' || state === 'silent') throw cause;
   const view = await findRecord(controller, id, node, context);
   if (view === undefined || !view.attachments.some((attachment) => attachment.node === node)) return;

@@ -26,6 +26,14 @@ export async function findHere(node: NodeContext, id: string, context: CallConte
   return await findVolume(node.api, id, context, node.node.name);
 }
 
+/**
+ * The same for ending a use, which works whatever is down: after a short wait for a manager the agent answers from its own
+ * journal, where everything is that is in use here.
+ */
+export async function findInUse(node: NodeContext, id: string, context: CallContext): Promise<VolumeView | undefined> {
+  return await findHere(node, id, { ...context, timeoutMs: Math.min(context.timeoutMs, MANAGER_WAIT_MS) });
+}
+
 /** @throws CsiError NOT_FOUND */
 export async function getHere(node: NodeContext, id: string, context: CallContext): Promise<VolumeView> {
   const view = await findHere(node, id, context);
@@ -69,4 +77,5 @@ export function withoutCallerKeys(context: WireMap): WireMap {
   return Object.fromEntries(Object.entries(context).filter(([key]) => !CALLER_KEYS.some((prefix) => key.startsWith(prefix))));
 }
 
+const MANAGER_WAIT_MS = 3_000;
 const CALLER_KEYS = ['csi.storage.k8s.io/', 'storage.kubernetes.io/'];

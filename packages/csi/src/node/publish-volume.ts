@@ -11,7 +11,7 @@ import { CsiError } from '../status.js';
 import type { NodeContext } from './context.js';
 import { findBind, hasMode } from './node-host.js';
 import {
-  findHere,
+  findInUse,
   getHere,
   parseGroup,
   refHere,
@@ -67,7 +67,7 @@ export async function publishVolume(node: NodeContext, request: NodePublishReque
 export async function unpublishVolume(node: NodeContext, request: NodeUnpublishRequest, context: CallContext): Promise<object> {
   requireText(request.volume_id, 'volume_id');
   requirePath(request.target_path, 'target_path');
-  const view = await findHere(node, request.volume_id, context);
+  const view = await findInUse(node, request.volume_id, context);
   const target = requireAbsolute(request.target_path, 'target_path');
   // First the mount, then the use: a use that is gone lets the agent release the volume.
   await node.host.unmount(target);

@@ -5,7 +5,7 @@ import type { NodeStageRequest, NodeUnstageRequest } from '../messages.js';
 import { parseUse, pathKey, publishesOf, stageId, stagesOf, type StageUse } from '../mount-ids.js';
 import { CsiError } from '../status.js';
 import type { NodeContext } from './context.js';
-import { findHere, getHere, refHere, requireAbsolute, requireCapability, requirePath } from './node-volume.js';
+import { findInUse, getHere, refHere, requireAbsolute, requireCapability, requirePath } from './node-volume.js';
 import { dropStale } from './stale-uses.js';
 
 /**
@@ -36,7 +36,7 @@ export async function stageVolume(node: NodeContext, request: NodeStageRequest, 
 export async function unstageVolume(node: NodeContext, request: NodeUnstageRequest, context: CallContext): Promise<object> {
   requireText(request.volume_id, 'volume_id');
   requirePath(request.staging_target_path, 'staging_target_path');
-  const found = await findHere(node, request.volume_id, context);
+  const found = await findInUse(node, request.volume_id, context);
   if (found === undefined) return {};
   const staging = requireAbsolute(request.staging_target_path, 'staging_target_path');
   const view = await dropStale(node, found, context);

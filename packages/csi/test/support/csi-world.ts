@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { silentLogger, systemClock, systemRandom } from '@volplane/base';
+import { silentLogger, systemClock, systemRandom, type Logger } from '@volplane/base';
 import type { VolplaneApi } from '@volplane/engine';
 import { fakeApi, FakeCluster, fakeDriver, waitFor, type FakeNode } from '@volplane/testkit';
 import { CsiServer, type CsiServerOptions } from '../../src/csi-server.js';
@@ -18,6 +18,14 @@ export const LOCAL = fakeDriver('local', { scope: 'local' });
 export const PLAIN = fakeDriver('plain', { size: false, expand: false, snapshot: false, clone: false, block: false });
 
 export const MIB = 2 ** 20;
+
+/** A fault reaches the caller as a bare INTERNAL: the log of the test run says what it was. */
+const LOUD_ABOUT_FAULTS: Logger = {
+  ...silentLogger,
+  error: (message, fields) => {
+    console.error(message, fields);
+  },
+};
 
 export interface CsiWorldOptions {
   readonly nodes?: readonly FakeNode[];
@@ -66,7 +74,7 @@ export class CsiWorld {
       options: { ...CSI_DEFAULTS, vendorVersion: '1.2.3', defaultDriver: 'shared', topologyLabels: ['zone'], ...world.options },
       clock: systemClock,
       random: systemRandom,
-      log: silentLogger,
+      log: LOUD_ABOUT_FAULTS,
       controller: { api: hanging(fakeApi(cluster), { listDrivers: world.hangingDrivers, mountVolume: world.hangingMounts }) },
       ...(world.withNode === false
         ? {}

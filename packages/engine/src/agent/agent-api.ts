@@ -42,7 +42,7 @@ import {
 import type { CallContext, VolplaneApi } from '../api.js';
 import type { Callable } from '../api-call.js';
 import { checkMap } from '../document-view.js';
-import { listAgentVolumes, toLocalView } from './agent-listing.js';
+import { listAgentVolumes, toHeldView, toLocalView } from './agent-listing.js';
 import type { AgentBook, LocalRecord } from './agent-book.js';
 import { DRIVER_MS, toDriverVolume, type DriverSet } from './driver-set.js';
 import type { GlobalMounts } from './global-mounts.js';
@@ -109,7 +109,14 @@ export class AgentApi implements VolplaneApi {
     const local = this.#isMine(request) ? this.#local.find(name) : undefined;
     if (local !== undefined) return this.#view(local);
     if (!this.#isMine(request)) return await this.#pass('getVolume', request, context);
-    return this.#withUses(await this.#pass<VolumeView>('getVolume', { name }, context));
+    try {
+      return this.#withUses(await this.#pass<VolumeView>('getVolume', { name }, context));
+    } catch (error) {
+      // Who asks what this node has is told so from the journal: a node that is cut off can still unmount.
+      const held = request.node === undefined ? undefined : toHeldView(this.#book.mount(name), this.#node);
+      if (held === undefined || !hasReason(error, 'NO_MANAGER', 'STORE_UNAVAILABLE', 'UNKNOWN_OUTCOME', 'DEADLINE_EXCEEDED')) throw error;
+      return held;
+    }
   }
 
   listVolumes(request: ListVolumesRequest, context: CallContext): Promise<VolumePage> {

@@ -1,7 +1,7 @@
 import { AppError, hasReason } from '@volplane/base';
 import type { ListVolumesRequest, NodeName, VolumePage, VolumeView } from '@volplane/domain';
 import { pageSizeOf, passesFilter } from '../document-view.js';
-import type { LocalRecord } from './agent-book.js';
+import type { LocalRecord, MountRecord } from './agent-book.js';
 
 export interface ListSources {
   /** By name. */
@@ -53,6 +53,28 @@ export async function listAgentVolumes(sources: ListSources, request: ListVolume
       throw error;
     return { volumes, unansweredNodes: [], warnings: [`global volumes are not listed: ${error.message}`] };
   }
+}
+
+/** A global volume that this node has, told from its own journal while no manager can be asked; undefined when it has none. */
+export function toHeldView(record: MountRecord | undefined, node: NodeName): VolumeView | undefined {
+  if (record?.granted === undefined) return undefined;
+  const { uid, spec, epoch } = record.granted;
+  return {
+    name: record.name,
+    uid,
+    ...spec,
+    scope: 'global',
+    // Not in the journal; what is not known is told as unavailable.
+    createdAt: new Date(0).toISOString(),
+    phase: 'ready',
+    generation: 0,
+    node,
+    epoch,
+    attachments: [],
+    mountIds: record.mountIds,
+    ...(record.path === undefined ? {} : { path: record.path }),
+    unavailable: true,
+  };
 }
 
 /** A local volume as every door shows it. */
