@@ -9,9 +9,14 @@ export type FileIdentity = string;
 /**
  * Makes `path` free for a new socket: a socket that nobody answers on is what a killed process left, and is unlinked.
  *
- * @throws AppError FOREIGN_DATA when something lives there: another process, or a file that is no socket
+ * @throws AppError FOREIGN_DATA when something lives there: another process, or a file that is no socket; INVALID_ARGUMENT for a
+ * path that the kernel would cut
  */
 export async function freeSocketPath(path: string, clock: Clock): Promise<void> {
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
+    const bytes = String(SOCKET_PATH_BYTES_MAX);
+    throw new AppError('INVALID_ARGUMENT', `socket path ${path} is too long, at most ${bytes} bytes are allowed`, { field: 'path', path });
+  }
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
   const found = await lstat(path).catch(ignoreAbsent);
   if (found === undefined) return;
@@ -43,6 +48,9 @@ export async function findIdentity(path: string): Promise<FileIdentity | undefin
 export async function removeSocket(path: string, identity: FileIdentity): Promise<void> {
   if ((await findIdentity(path)) === identity) await unlink(path).catch(ignoreAbsent);
 }
+
+// sizeof(sockaddr_un.sun_path) less the closing zero. libuv cuts a longer path without a word and binds another file.
+const SOCKET_PATH_BYTES_MAX = 107;
 
 /** A listener accepts a local connection at once, even when its process is too busy to answer. */
 const CONNECT_TIMEOUT_MS = 2_000;

@@ -57,6 +57,7 @@ interface MessageDescriptor {
 interface FieldDescriptor {
   readonly name: string;
   typeName?: string;
+  jsonName: string;
   oneofIndex?: number;
   proto3Optional?: boolean;
 }
@@ -122,6 +123,7 @@ function mendMessage(message: MessageDescriptor, fullName: string, resolve: (nam
   // Those of optional fields come after the real ones.
   const order = oneofs.map((_, index) => index).sort((one, other) => Number(isOptional(oneofs[one])) - Number(isOptional(oneofs[other])));
   for (const field of message.field) {
+    field.jsonName = field.name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
     if (field.typeName !== undefined && field.typeName !== '') field.typeName = resolve(field.typeName, fullName);
     if (field.oneofIndex === undefined) continue;
     if (isOptional(oneofs[field.oneofIndex])) field.proto3Optional = true;
