@@ -39,11 +39,11 @@ const WORLD = [
   },
 ];
 
-/** The environment is read in one place of each service. */
+/** The environment is read in one place of each service: main hands it to config. */
 const ENVIRONMENT = [
   {
     selector: "MemberExpression[object.name='process'][property.name='env']",
-    message: 'Only services/*/src/config.ts reads the environment; take the value as a parameter.',
+    message: 'Only the configuration of a service reads the environment; take the value as a parameter.',
   },
 ];
 
@@ -83,7 +83,7 @@ export default defineConfig(
   },
   { files: ['packages/*/src/**/*.ts', 'services/{manager,agent}/src/**/*.ts'], rules: { 'no-console': 'error' } },
   {
-    files: ['services/*/src/config.ts', 'packages/testkit/**/*.ts', '**/test/**/*.ts', 'deploy/**/*.ts'],
+    files: ['services/*/src/{config,main}.ts', 'packages/testkit/**/*.ts', '**/test/**/*.ts', 'deploy/**/*.ts'],
     rules: { 'no-restricted-syntax': ['error', ...WORLD] },
   },
   // The places where the real clock, timers and randomness are, and the clock of the simulation.

@@ -31,6 +31,7 @@ describe('finding and fetching servers', function () {
   const binary = (sha256 = '') => ({
     name,
     variable: 'VOLPLANE_BIN_TEST',
+    versionArg: '--version',
     debianPackage: 'test-server',
     release: {
       page: 'https://example.org/releases',

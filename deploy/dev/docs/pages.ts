@@ -1,5 +1,9 @@
+import { configurationPage } from './configuration-page.js';
 import { errorsPage } from './errors-page.js';
 import type { GeneratedPage } from './markdown.js';
 
 /** `npm run docs` writes each of these; test/tidy/docs.test.ts compares them with what is committed. */
-export const GENERATED_PAGES: readonly GeneratedPage[] = [{ path: 'docs/errors.md', render: errorsPage }];
+export const GENERATED_PAGES: readonly GeneratedPage[] = [
+  { path: 'docs/errors.md', render: errorsPage },
+  { path: 'docs/configuration.md', render: configurationPage },
+];

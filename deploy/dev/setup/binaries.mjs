@@ -6,7 +6,7 @@ import { messageOf, run, SetupError } from './process.mjs';
 import { RELEASES } from './releases.mjs';
 
 /**
- * The servers that the development swarm and the tests need. They come from, in this order: an environment variable, PATH, the
+ * The servers that the development swarm and the tests need, and etcd's own client. They come from, in this order: an environment variable, PATH, the
  * cache of an earlier run, the distribution's packages (unpacked, not installed: no root needed), the official release.
  *
  * @typedef {import('./releases.mjs').Release} Release
@@ -14,6 +14,7 @@ import { RELEASES } from './releases.mjs';
  * @typedef {object} Binary
  * @property {string} name of the executable
  * @property {string} variable names the environment variable that overrides everything
+ * @property {string} versionArg makes it tell its version and end: the proof that it runs here
  * @property {string} debianPackage
  * @property {Release} release
  *
@@ -26,17 +27,24 @@ import { RELEASES } from './releases.mjs';
 
 /** @type {readonly Binary[]} */
 export const BINARIES = [
-  { name: 'etcd', variable: 'VOLPLANE_BIN_ETCD', debianPackage: 'etcd-server', release: RELEASES.etcd },
-  { name: 'nats-server', variable: 'VOLPLANE_BIN_NATS_SERVER', debianPackage: 'nats-server', release: RELEASES.natsServer },
+  { name: 'etcd', variable: 'VOLPLANE_BIN_ETCD', versionArg: '--version', debianPackage: 'etcd-server', release: RELEASES.etcd },
+  { name: 'etcdctl', variable: 'VOLPLANE_BIN_ETCDCTL', versionArg: 'version', debianPackage: 'etcd-client', release: RELEASES.etcdctl },
+  {
+    name: 'nats-server',
+    variable: 'VOLPLANE_BIN_NATS_SERVER',
+    versionArg: '--version',
+    debianPackage: 'nats-server',
+    release: RELEASES.natsServer,
+  },
 ];
 
 /** Debian puts servers and tools of administrators into folders that are not on everybody's PATH. */
 export const SERVER_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
-/** `--version` answers at once; a program that does not is the wrong one. */
+/** A program tells its version at once; one that does not is the wrong one. */
 const VERSION_TIMEOUT_MS = 30_000;
 
 /**
- * Finds or fetches every server.
+ * Finds or fetches each of them.
  *
  * @param {BinaryContext} context
  * @param {readonly Binary[]} [binaries]
@@ -102,7 +110,7 @@ async function fetchThrough(binary, context, fetchInto, target) {
   const folder = await mkdtemp(join(context.cacheFolder, `fetch-${binary.name}-`));
   try {
     const brought = await fetchInto(binary, folder, context);
-    await run(brought, ['--version'], { timeoutMs: VERSION_TIMEOUT_MS });
+    await run(brought, [binary.versionArg], { timeoutMs: VERSION_TIMEOUT_MS });
     await rename(brought, target);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -12,18 +12,20 @@
 const ETCD_VERSION = '3.5.21';
 const NATS_VERSION = '2.11.17';
 
-/** @type {{ readonly etcd: Release, readonly natsServer: Release }} */
-export const RELEASES = {
-  etcd: {
-    page: 'https://github.com/etcd-io/etcd/releases',
-    baseUrl: 'https://github.com/etcd-io/etcd/releases/download',
-    path: `v${ETCD_VERSION}/etcd-v${ETCD_VERSION}-linux-ARCH.tar.gz`,
-    file: `etcd-v${ETCD_VERSION}-linux-ARCH/etcd`,
-    sha256: {
-      amd64: 'adddda4b06718e68671ffabff2f8cee48488ba61ad82900e639d108f2148501c',
-      arm64: '95bf6918623a097c0385b96f139d90248614485e781ec9bee4768dbb6c79c53f',
-    },
+const ETCD_ARCHIVE = {
+  page: 'https://github.com/etcd-io/etcd/releases',
+  baseUrl: 'https://github.com/etcd-io/etcd/releases/download',
+  path: `v${ETCD_VERSION}/etcd-v${ETCD_VERSION}-linux-ARCH.tar.gz`,
+  sha256: {
+    amd64: 'adddda4b06718e68671ffabff2f8cee48488ba61ad82900e639d108f2148501c',
+    arm64: '95bf6918623a097c0385b96f139d90248614485e781ec9bee4768dbb6c79c53f',
   },
+};
+
+/** @type {{ readonly etcd: Release, readonly etcdctl: Release, readonly natsServer: Release }} */
+export const RELEASES = {
+  etcd: { ...ETCD_ARCHIVE, file: `etcd-v${ETCD_VERSION}-linux-ARCH/etcd` },
+  etcdctl: { ...ETCD_ARCHIVE, file: `etcd-v${ETCD_VERSION}-linux-ARCH/etcdctl` },
   natsServer: {
     page: 'https://github.com/nats-io/nats-server/releases',
     baseUrl: 'https://github.com/nats-io/nats-server/releases/download',

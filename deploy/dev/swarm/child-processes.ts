@@ -46,8 +46,14 @@ export class ChildProcesses {
     const ended = child.ended.then((code) => {
       endedWith = code;
     });
-    await Promise.race([ended, waitFor(async () => endedWith !== undefined || (await isReady(child)), { timeoutMs: READY_MS, what: `${command.name} to be ready` })]);
-    if (endedWith !== undefined) throw new Error(`${command.name} ended with code ${String(endedWith)} before it was ready; the end of ${logFile}:\n${await tail(logFile)}`);
+    await Promise.race([
+      ended,
+      waitFor(async () => endedWith !== undefined || (await isReady(child)), { timeoutMs: READY_MS, what: `${command.name} to be ready` }),
+    ]);
+    if (endedWith !== undefined)
+      throw new Error(
+        `${command.name} ended with code ${String(endedWith)} before it was ready; the end of ${logFile}:\n${await tail(logFile)}`,
+      );
     return child;
   }
 

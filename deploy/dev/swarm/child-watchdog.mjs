@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
  * Ends the swarm's processes when the swarm itself is gone, however it went: its standard input is a pipe from the swarm, which
  * writes `+PID` for each process that it starts and `-PID` for each that has ended. At the pipe's end, what is left is ended.
  */
+/** @type {Set<number>} */
 const pids = new Set();
 
 // A signal to the terminal's group is for the swarm; this process stays until its pipe ends.

@@ -62,7 +62,12 @@ export class Swarm {
   }
 }
 
-async function startAll(options: SwarmOptions, addresses: SwarmAddresses, processes: ChildProcesses, say: (line: string) => void): Promise<readonly Child[]> {
+async function startAll(
+  options: SwarmOptions,
+  addresses: SwarmAddresses,
+  processes: ChildProcesses,
+  say: (line: string) => void,
+): Promise<readonly Child[]> {
   const { folder } = options;
   const children: Child[] = [];
   const peers = `http://127.0.0.1:${String(options.etcdPort + 1)}`;
@@ -72,16 +77,48 @@ async function startAll(options: SwarmOptions, addresses: SwarmAddresses, proces
       {
         name: 'etcd',
         command: process.env['VOLPLANE_BIN_ETCD'] ?? 'etcd',
-        args: ['--name=dev', `--data-dir=${join(folder, 'etcd')}`, `--listen-client-urls=${addresses.etcd}`, `--advertise-client-urls=${addresses.etcd}`, `--listen-peer-urls=${peers}`, `--initial-advertise-peer-urls=${peers}`, `--initial-cluster=dev=${peers}`, '--auto-compaction-retention=1h', '--logger=zap'],
+        args: [
+          '--name=dev',
+          `--data-dir=${join(folder, 'etcd')}`,
+          `--listen-client-urls=${addresses.etcd}`,
+          `--advertise-client-urls=${addresses.etcd}`,
+          `--listen-peer-urls=${peers}`,
+          `--initial-advertise-peer-urls=${peers}`,
+          `--initial-cluster=dev=${peers}`,
+          '--auto-compaction-retention=1h',
+          '--logger=zap',
+        ],
         env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch },
       },
       () => accepts(options.etcdPort),
     ),
-    await processes.start({ name: 'nats', command: process.env['VOLPLANE_BIN_NATS_SERVER'] ?? 'nats-server', args: ['--addr', '127.0.0.1', '--port', String(options.natsPort)] }, () => accepts(options.natsPort)),
+    await processes.start(
+      {
+        name: 'nats',
+        command: process.env['VOLPLANE_BIN_NATS_SERVER'] ?? 'nats-server',
+        args: ['--addr', '127.0.0.1', '--port', String(options.natsPort)],
+      },
+      () => accepts(options.natsPort),
+    ),
   );
   for (const [index, address] of addresses.managers.entries()) {
     say(`manager ${String(index + 1)} on ${address}`);
-    children.push(await startService(options, processes, 'manager', `manager-${String(index + 1)}`, [`--id=manager-${String(index + 1)}`, `--listen=${address}`, `--etcd=${addresses.etcd}`, `--session-ttl-ms=${String(options.sessionTtlMs)}`], addresses.nats, address));
+    children.push(
+      await startService(
+        options,
+        processes,
+        'manager',
+        `manager-${String(index + 1)}`,
+        [
+          `--id=manager-${String(index + 1)}`,
+          `--listen=${address}`,
+          `--etcd=${addresses.etcd}`,
+          `--session-ttl-ms=${String(options.sessionTtlMs)}`,
+        ],
+        addresses.nats,
+        address,
+      ),
+    );
   }
   for (const agent of addresses.agents) {
     say(`agent ${agent.node} on ${agent.address} and ${agent.socket}`);
@@ -89,14 +126,35 @@ async function startAll(options: SwarmOptions, addresses: SwarmAddresses, proces
     await mkdir(dataDir, { recursive: true });
     const drivers = join(dataDir, 'drivers.json');
     await writeFile(drivers, JSON.stringify([{ name: 'shared', kind: 'shared', root: join(folder, 'shared') }], null, 2));
-    children.push(await startService(options, processes, 'agent', agent.node, [`--node=${agent.node}`, `--data-dir=${dataDir}`, `--listen=${agent.socket},${agent.address}`, `--drivers=${drivers}`], addresses.nats, agent.address));
+    children.push(
+      await startService(
+        options,
+        processes,
+        'agent',
+        agent.node,
+        [`--node=${agent.node}`, `--data-dir=${dataDir}`, `--listen=${agent.socket},${agent.address}`, `--drivers=${drivers}`],
+        addresses.nats,
+        agent.address,
+      ),
+    );
   }
   return children;
 }
 
-function startService(options: SwarmOptions, processes: ChildProcesses, service: 'manager' | 'agent', name: string, args: readonly string[], nats: string, address: string): Promise<Child> {
+function startService(
+  options: SwarmOptions,
+  processes: ChildProcesses,
+  service: 'manager' | 'agent',
+  name: string,
+  args: readonly string[],
+  nats: string,
+  address: string,
+): Promise<Child> {
   const main = join(options.root, 'services', service, 'dist', 'main.js');
-  return processes.start({ name, command: process.execPath, args: [main, ...args, `--nats=${nats}`, `--log-level=${options.logLevel}`] }, () => accepts(Number(address.split(':').at(-1))));
+  return processes.start(
+    { name, command: process.execPath, args: [main, ...args, `--nats=${nats}`, `--log-level=${options.logLevel}`] },
+    () => accepts(Number(address.split(':').at(-1))),
+  );
 }
 
 function addressesOf(options: SwarmOptions): SwarmAddresses {
@@ -107,7 +165,11 @@ function addressesOf(options: SwarmOptions): SwarmAddresses {
     managers: numbers(options.managers).map((index) => `127.0.0.1:${String(options.managerPort + index)}`),
     agents: numbers(options.agents).map((index) => {
       const node = `node-${String(index + 1)}`;
-      return { node, address: `127.0.0.1:${String(options.agentPort + index)}`, socket: `unix:${join(options.folder, node, 'agent.sock')}` };
+      return {
+        node,
+        address: `127.0.0.1:${String(options.agentPort + index)}`,
+        socket: `unix:${join(options.folder, node, 'agent.sock')}`,
+      };
     }),
   };
 }
@@ -121,7 +183,9 @@ async function checkPorts(options: SwarmOptions): Promise<void> {
     ...Array.from({ length: options.managers }, (_, index) => ({ port: options.managerPort + index, flag: '--manager-port' })),
     ...Array.from({ length: options.agents }, (_, index) => ({ port: options.agentPort + index, flag: '--agent-port' })),
   ];
-  const taken = (await Promise.all(wanted.map(async (each) => ((await isFree(each.port)) ? undefined : each)))).filter((each) => each !== undefined);
+  const taken = (await Promise.all(wanted.map(async (each) => ((await isFree(each.port)) ? undefined : each)))).filter(
+    (each) => each !== undefined,
+  );
   if (taken.length === 0) return;
   const lines = taken.map(({ port, flag }) => `port ${String(port)} of 127.0.0.1 is in use; ${flag} chooses another`);
   throw new Error(`${lines.join('\n')}\nIs another swarm running?`);

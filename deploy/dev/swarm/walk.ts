@@ -33,11 +33,23 @@ export async function walk(swarm: Swarm, say: (line: string) => void): Promise<b
 }
 
 function steps(swarm: Swarm): readonly Step[] {
-  const managers = swarm.managers();
-  const first = swarm.agent(0);
   const [node1, node2] = swarm.addresses.agents.map((agent) => agent.node);
   if (node1 === undefined || node2 === undefined) throw new Error('the walk needs two agents');
-  let sharedPath = '';
+  const stage: Stage = { swarm, managers: swarm.managers(), node1, node2, sharedPath: '' };
+  return [...beginning(stage), ...sharedVolume(stage), ...localVolume(stage), ...exclusiveVolume(stage), ...ending(stage)];
+}
+
+/** What the steps share. */
+interface Stage {
+  readonly swarm: Swarm;
+  readonly managers: ReturnType<Swarm['managers']>;
+  readonly node1: string;
+  readonly node2: string;
+  /** Where the shared volume was mounted; its step sets it. */
+  sharedPath: string;
+}
+
+function beginning({ swarm, managers }: Stage): readonly Step[] {
   return [
     {
       title: 'Every node registers with the managers over NATS',
@@ -58,9 +70,19 @@ function steps(swarm: Swarm): readonly Step[] {
       run: async () => {
         const { volumes } = await managers.listVolumes({ pageSize: 1000 }, context());
         await cleanUp(swarm, volumes);
-        return [volumes.length === 0 ? 'none: this is the first run, or the last one removed all' : `found ${volumes.map((volume) => volume.name).join(', ')}; the walk's own are removed and made again`];
+        return [
+          volumes.length === 0
+            ? 'none: this is the first run, or the last one removed all'
+            : `found ${volumes.map((volume) => volume.name).join(', ')}; the walk's own are removed and made again`,
+        ];
       },
     },
+  ];
+}
+
+function sharedVolume(stage: Stage): readonly Step[] {
+  const { swarm, managers, node1, node2 } = stage;
+  return [
     {
       title: 'Create a global volume: one name for the whole cluster',
       run: async () => {
@@ -77,17 +99,27 @@ function steps(swarm: Swarm): readonly Step[] {
         await writeFile(join(one.path, 'hello'), `written on ${node1}\n`);
         const read = (await readFile(join(two.path, 'hello'), 'utf8')).trim();
         expectEqual(read, `written on ${node1}`, 'what was read');
-        sharedPath = one.path;
+        stage.sharedPath = one.path;
         return [`${node1}: ${one.path} (epoch ${String(one.epoch)})`, `${node2} reads: "${read}"`];
       },
     },
     {
       title: 'Its document in etcd: who holds it, since when, for whom',
       run: async () => {
-        const { stdout } = await promisify(execFile)(etcdctl(), [`--endpoints=${swarm.addresses.etcd}`, 'get', '/volplane/volumes/walk-shared', '--print-value-only'], { env: { ...process.env, ETCDCTL_API: '3' } });
+        const { stdout } = await promisify(execFile)(
+          etcdctl(),
+          [`--endpoints=${swarm.addresses.etcd}`, 'get', '/volplane/volumes/walk-shared', '--print-value-only'],
+          { env: { ...process.env, ETCDCTL_API: '3' } },
+        );
         return JSON.stringify(JSON.parse(stdout), null, 2).split('\n');
       },
     },
+  ];
+}
+
+function localVolume({ swarm, node1, node2 }: Stage): readonly Step[] {
+  const first = swarm.agent(0);
+  return [
     {
       title: `A local volume stays on its node: ${node1} serves it without any manager`,
       run: async () => {
@@ -98,6 +130,11 @@ function steps(swarm: Swarm): readonly Step[] {
         return [`${volume.name}: scope ${volume.scope}, node ${volume.node}, at ${mounted.path}`, `${node2} says: ${elsewhere.message}`];
       },
     },
+  ];
+}
+
+function exclusiveVolume({ managers, node1, node2 }: Stage): readonly Step[] {
+  return [
     {
       title: 'An exclusive volume: a second writer is refused, with holder and reason',
       run: async () => {
@@ -117,6 +154,12 @@ function steps(swarm: Swarm): readonly Step[] {
         return [`${refused.reason}: ${refused.message}`];
       },
     },
+  ];
+}
+
+function ending(stage: Stage): readonly Step[] {
+  const { swarm, managers } = stage;
+  return [
     {
       title: 'Unmount and remove; the data goes with the volume',
       run: async () => {
@@ -124,7 +167,7 @@ function steps(swarm: Swarm): readonly Step[] {
         await cleanUp(swarm, volumes);
         const gone = await refusal(() => managers.getVolume({ name: 'walk-shared' }, context()));
         expectEqual(gone.reason, 'VOLUME_NOT_FOUND', 'the answer');
-        await rm(join(sharedPath, 'hello')).then(
+        await rm(join(stage.sharedPath, 'hello')).then(
           () => {
             throw new Error('the data is still there');
           },
@@ -173,6 +216,7 @@ function etcdctl(): string {
 }
 
 function context(): CallContext {
+  // eslint-disable-next-line no-restricted-syntax -- its timer does not keep the process alive, one of the clock would
   return { signal: AbortSignal.timeout(CALL_MS), timeoutMs: CALL_MS };
 }
 

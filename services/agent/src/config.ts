@@ -5,10 +5,22 @@ import { isNodeName, parseNodeName } from '@volplane/domain';
 /** Every setting of the agent; docs/configuration.md is generated from this table. */
 export const AGENT_SETTINGS = {
   node: { help: 'Name of this node in the cluster: 1 to 63 of [a-z0-9.-]; default: the host name.', fallback: undefined, parse: nodeName },
-  dataDir: { help: 'Folder of the agent’s journal and of its local volumes; on a disk of this node, never shared.', fallback: '/var/lib/volplane', parse: nonEmpty },
-  listen: { help: 'Addresses for callers on this node: HOST:PORT (port 0 = any free one) or unix:PATH, separated by commas.', fallback: 'unix:/run/volplane/agent.sock,127.0.0.1:7401', parse: list },
+  dataDir: {
+    help: 'Folder of the agent’s journal and of its local volumes; on a disk of this node, never shared.',
+    fallback: '/var/lib/volplane',
+    parse: nonEmpty,
+  },
+  listen: {
+    help: 'Addresses for callers on this node: HOST:PORT (port 0 = any free one) or unix:PATH, separated by commas.',
+    fallback: 'unix:/run/volplane/agent.sock,127.0.0.1:7401',
+    parse: list,
+  },
   nats: { help: 'NATS servers, nats://HOST:PORT, separated by commas.', fallback: 'nats://127.0.0.1:4222', parse: list },
-  natsUser: { help: 'NATS user; needs to publish to volplane.v1.managers and to serve volplane.v1.node.<its name>.', fallback: '', parse: text },
+  natsUser: {
+    help: 'NATS user; needs to publish to volplane.v1.managers and to serve volplane.v1.node.<its name>.',
+    fallback: '',
+    parse: text,
+  },
   natsPasswordFile: { help: 'File with the password of the NATS user.', fallback: '', parse: text },
   natsCreds: { help: 'NATS credentials file (JWT and seed), instead of user and password.', fallback: '', parse: text },
   natsCa: { help: 'PEM file: authority of the NATS certificates; given, TLS is demanded.', fallback: '', parse: text },
@@ -18,8 +30,16 @@ export const AGENT_SETTINGS = {
   tlsKey: { help: 'PEM file: key of the gRPC door.', fallback: '', parse: text },
   tlsClientCa: { help: 'PEM file: authority of callers; given, callers must show a certificate.', fallback: '', parse: text },
   labels: { help: 'Labels of this node for placement, KEY=VALUE, separated by commas.', fallback: '', parse: pairs },
-  drivers: { help: 'JSON file with the list of this node’s drivers (docs/drivers.md); without it only `local` runs.', fallback: '', parse: text },
-  dockerPlugins: { help: 'Folder for the Docker plugin sockets, usually /run/docker/plugins; empty = no Docker door.', fallback: '', parse: text },
+  drivers: {
+    help: 'JSON file with the list of this node’s drivers (docs/drivers.md); without it only `local` runs.',
+    fallback: '',
+    parse: text,
+  },
+  dockerPlugins: {
+    help: 'Folder for the Docker plugin sockets, usually /run/docker/plugins; empty = no Docker door.',
+    fallback: '',
+    parse: text,
+  },
   csi: { help: 'CSI endpoint to serve identity and node on, unix://PATH; empty = none.', fallback: '', parse: text },
   logLevel: { help: 'error, warn, info or debug.', fallback: 'info', parse: oneOf('error', 'warn', 'info', 'debug') },
   logFormat: { help: 'json or text.', fallback: 'json', parse: oneOf('json', 'text') },

@@ -23,11 +23,29 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
     const journal = await FileJournal.open({ folder: join(settings.dataDir, 'journal'), log });
     group.own({ name: 'journal', close: () => journal.close() });
     const drivers = await openDrivers({ file: settings.drivers, dataDir: settings.dataDir, clock: systemClock, random: systemRandom, log });
-    const bus = await NatsBus.open({ servers: settings.nats, name: `volplane agent ${settings.node}`, ...credentialsFrom(settings), clock: systemClock, random: systemRandom, log });
+    const bus = await NatsBus.open({
+      servers: settings.nats,
+      name: `volplane agent ${settings.node}`,
+      ...credentialsFrom(settings),
+      clock: systemClock,
+      random: systemRandom,
+      log,
+    });
     group.own({ name: 'nats', close: () => bus.close() });
     const guardian = makeGuardian(join(settings.dataDir, 'guardian'), log);
     group.start(guardian);
-    const agent = Agent.start({ node: settings.node, guardian, labels: settings.labels, version: VERSION, journal, bus, drivers, clock: systemClock, random: systemRandom, log });
+    const agent = Agent.start({
+      node: settings.node,
+      guardian,
+      labels: settings.labels,
+      version: VERSION,
+      journal,
+      bus,
+      drivers,
+      clock: systemClock,
+      random: systemRandom,
+      log,
+    });
     group.own({ name: 'engine', close: () => agent.stop() });
     const server = await RpcServer.open({ listen: settings.listen, api: agent.api, clock: systemClock, log, ...tlsFrom(settings) });
     group.own({ name: 'gRPC door', close: () => server.close() });

@@ -22,7 +22,12 @@ async function main(ownFolder: string): Promise<void> {
       isMounted: async (target) => findMount(await readMountTable(), target) !== undefined,
       log,
     });
-    const end = superviseProcess(process, log, () => server.close(), systemClock.after);
+    const end = superviseProcess(
+      process,
+      log,
+      () => server.close(),
+      (delayMs, callback) => systemClock.after(delayMs, callback),
+    );
     server.onIdle = () => {
       end(EXIT.ok);
     };

@@ -24,7 +24,12 @@ async function main(): Promise<void> {
   log.info('agent starts', { settings: shown });
   try {
     const agent = await openAgent(settings, log);
-    const end = superviseProcess(process, log, () => agent.close(), systemClock.after);
+    const end = superviseProcess(
+      process,
+      log,
+      () => agent.close(),
+      (delayMs, callback) => systemClock.after(delayMs, callback),
+    );
     agent.failed.catch(() => {
       end(EXIT.failed);
     });

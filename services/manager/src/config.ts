@@ -3,9 +3,21 @@ import { integer, list, nonEmpty, oneOf, text, type Settings } from '@volplane/b
 /** Every setting of the manager; docs/configuration.md is generated from this table. */
 export const MANAGER_SETTINGS = {
   id: { help: 'Name of this manager, unique among the live ones; default: host name and process id.', fallback: '', parse: text },
-  listen: { help: 'Addresses for callers: HOST:PORT (port 0 = any free one) or unix:PATH, separated by commas.', fallback: '127.0.0.1:7400', parse: list },
-  advertise: { help: 'The address that others reach this manager by, as shown under /volplane/managers/; default: the first one listened on.', fallback: '', parse: text },
-  etcd: { help: 'etcd endpoints, http://HOST:PORT or https://HOST:PORT, separated by commas.', fallback: 'http://127.0.0.1:2379', parse: list },
+  listen: {
+    help: 'Addresses for callers: HOST:PORT (port 0 = any free one) or unix:PATH, separated by commas.',
+    fallback: '127.0.0.1:7400',
+    parse: list,
+  },
+  advertise: {
+    help: 'The address that others reach this manager by, as shown under /volplane/managers/; default: the first one listened on.',
+    fallback: '',
+    parse: text,
+  },
+  etcd: {
+    help: 'etcd endpoints, http://HOST:PORT or https://HOST:PORT, separated by commas.',
+    fallback: 'http://127.0.0.1:2379',
+    parse: list,
+  },
   etcdUser: { help: 'etcd user; needs read and write on the prefix /volplane/.', fallback: '', parse: text },
   etcdPasswordFile: { help: 'File with the password of the etcd user.', fallback: '', parse: text },
   etcdCa: { help: 'PEM file: authority of the etcd certificates.', fallback: '', parse: text },
@@ -21,9 +33,21 @@ export const MANAGER_SETTINGS = {
   tlsCert: { help: 'PEM file: certificate of the gRPC door; without it the door is clear text.', fallback: '', parse: text },
   tlsKey: { help: 'PEM file: key of the gRPC door.', fallback: '', parse: text },
   tlsClientCa: { help: 'PEM file: authority of callers; given, callers must show a certificate.', fallback: '', parse: text },
-  sessionTtlMs: { help: 'How long a silent node’s session lives, in milliseconds; whole seconds, 2000 to 600000. The same at every manager.', fallback: '10000', parse: wholeSeconds },
-  brakeShare: { help: 'Automatic takeovers stop when more than this percentage of the nodes is lost at once; 1 to 100.', fallback: '34', parse: integer(1, 100) },
-  brakePerMinute: { help: 'Automatic takeovers that one manager grants in a minute; 1 to 100000.', fallback: '200', parse: integer(1, 100_000) },
+  sessionTtlMs: {
+    help: 'How long a silent node’s session lives, in milliseconds; whole seconds, 2000 to 600000. The same at every manager.',
+    fallback: '10000',
+    parse: wholeSeconds,
+  },
+  brakeShare: {
+    help: 'Automatic takeovers stop when more than this percentage of the nodes is lost at once; 1 to 100.',
+    fallback: '34',
+    parse: integer(1, 100),
+  },
+  brakePerMinute: {
+    help: 'Automatic takeovers that one manager grants in a minute; 1 to 100000.',
+    fallback: '200',
+    parse: integer(1, 100_000),
+  },
   csi: { help: 'CSI endpoint to serve identity and controller on, unix://PATH; empty = none.', fallback: '', parse: text },
   logLevel: { help: 'error, warn, info or debug.', fallback: 'info', parse: oneOf('error', 'warn', 'info', 'debug') },
   logFormat: { help: 'json or text.', fallback: 'json', parse: oneOf('json', 'text') },

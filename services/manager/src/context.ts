@@ -20,7 +20,14 @@ export async function openManager(settings: ManagerSettings, id: string, log: Lo
   try {
     const kv = await EtcdKv.open({ endpoints: settings.etcd, ...etcdAccess(settings), log });
     group.own({ name: 'etcd', close: () => kv.close() });
-    const bus = await NatsBus.open({ servers: settings.nats, name: `volplane manager ${id}`, ...credentialsFrom(settings), clock: systemClock, random: systemRandom, log });
+    const bus = await NatsBus.open({
+      servers: settings.nats,
+      name: `volplane manager ${id}`,
+      ...credentialsFrom(settings),
+      clock: systemClock,
+      random: systemRandom,
+      log,
+    });
     group.own({ name: 'nats', close: () => bus.close() });
     const manager = Manager.start({
       id,

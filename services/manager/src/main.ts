@@ -26,7 +26,12 @@ async function main(): Promise<void> {
   log.info('manager starts', { settings: shown });
   try {
     const manager = await openManager(settings, id, log);
-    const end = superviseProcess(process, log, () => manager.close(), systemClock.after);
+    const end = superviseProcess(
+      process,
+      log,
+      () => manager.close(),
+      (delayMs, callback) => systemClock.after(delayMs, callback),
+    );
     manager.failed.catch(() => {
       end(EXIT.failed);
     });
