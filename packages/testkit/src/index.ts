@@ -24,7 +24,15 @@ export { MemoryBus } from './memory-bus.js';
 export { MemoryBusNetwork, type MemoryBusNetworkOptions } from './memory-bus-network.js';
 export { MemoryKv, type MemoryKvCall, type MemoryKvHooks, type MemoryKvOptions } from './memory-kv.js';
 export type { TestServer } from './server-process.js';
-export { startEtcd, startNatsServer, type EtcdOptions, type EtcdServer, type NatsOptions, type NatsServer } from './servers.js';
+export {
+  startEtcd,
+  startEtcdCluster,
+  startNatsServer,
+  type EtcdOptions,
+  type EtcdServer,
+  type NatsOptions,
+  type NatsServer,
+} from './servers.js';
 export { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 export { WAIT_TIMEOUT_MS, waitFor, type WaitForOptions } from './wait-for.js';
 export { fakeApi } from './fake-api.js';

@@ -3,6 +3,7 @@ import { accessSync, closeSync, constants, existsSync, mkdtempSync, openSync, re
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
+import { systemRandom } from '@volplane/base';
 import { waitFor } from './wait-for.js';
 
 /** A real server of a test: it listens on loopback only, keeps its ports and its data across restarts, and ends with the test process. */
@@ -118,13 +119,26 @@ export class ServerProcess implements TestServer {
   }
 }
 
-/** `count` TCP ports of loopback that were free a moment ago, all different. */
+/**
+ * `count` TCP ports of loopback that were free a moment ago, all different.
+ *
+ * They lie below the range from which Linux takes the local ports of outgoing connections (32768 and above by default): a
+ * port from there may be taken while its server is down between kill and restart, by a client that tries to reach it.
+ */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, listenAnywhere));
-  const ports = servers.map(({ port }) => port);
-  await Promise.all(servers.map(({ close }) => close()));
-  return ports;
+  const ports = new Set<number>();
+  for (let tries = 0; ports.size < count; tries += 1) {
+    if (tries >= PORT_TRIES_MAX) throw new Error(`no ${String(count)} free ports found in ${String(tries)} tries`);
+    const port = PORT_FIRST + Math.floor(systemRandom.float() * PORT_COUNT);
+    // One try after the other: nearly every one is the last.
+    if (!ports.has(port) && (await isFree(port))) ports.add(port);
+  }
+  return [...ports];
 }
+
+const PORT_FIRST = 12_000;
+const PORT_COUNT = 20_000;
+const PORT_TRIES_MAX = 1_000;
 
 /** Starting etcd takes about a second on an idle machine. */
 const START_TIMEOUT_MS = 60_000;
@@ -181,21 +195,15 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function listenAnywhere(): Promise<{ readonly port: number; readonly close: () => Promise<void> }> {
-  return new Promise((resolve, reject) => {
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = address !== null && typeof address === 'object' ? address.port : 0;
-      resolve({
-        port,
-        close: () =>
-          new Promise((closed) => {
-            server.close(() => {
-              closed();
-            });
-          }),
+    server.once('error', () => {
+      resolve(false);
+    });
+    server.listen(port, '127.0.0.1', () => {
+      server.close(() => {
+        resolve(true);
       });
     });
   });

@@ -26,21 +26,43 @@ export interface NatsOptions {
 
 /** Starts a real etcd of one member with a fresh data folder. The binary: VOLPLANE_BIN_ETCD, else `etcd` on PATH. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdServer> {
-  const [client, peer, health] = await threePorts();
+  const [first] = await startEtcdCluster(1, options);
+  if (first === undefined) throw new Error('a cluster of one has a member');
+  return first;
+}
+
+/** Starts a real etcd of several members, each a server of its own that a test can kill; 3 of them survive the loss of one. */
+export async function startEtcdCluster(size: number, options: EtcdOptions = {}): Promise<readonly EtcdServer[]> {
   const scheme = options.tls === undefined ? 'http' : 'https';
-  const endpoint = `${scheme}://127.0.0.1:${String(client)}`;
-  const peerUrl = `http://127.0.0.1:${String(peer)}`;
-  // A listener of its own, because the client port may want certificates.
-  const healthUrl = `http://127.0.0.1:${String(health)}`;
+  const hosts = (await freePorts(3 * size)).map((port) => `127.0.0.1:${String(port)}`);
+  const members = Array.from({ length: size }, (_, index): Member => {
+    const [client = '', peer = '', health = ''] = hosts.slice(3 * index);
+    return { name: `test${String(index)}`, endpoint: `${scheme}://${client}`, peerUrl: `http://${peer}`, healthUrl: `http://${health}` };
+  });
+  // At once, for a member answers only when most of them are up.
+  return await Promise.all(members.map((member) => startMember(member, members, options)));
+}
+
+interface Member {
+  readonly name: string;
+  readonly endpoint: string;
+  readonly peerUrl: string;
+  /** A listener of its own, because the client port may want certificates. */
+  readonly healthUrl: string;
+}
+
+async function startMember(member: Member, members: readonly Member[], { tls, args = [] }: EtcdOptions): Promise<EtcdServer> {
+  const { name, endpoint, peerUrl, healthUrl } = member;
   const server = await ServerProcess.start({
     binary: 'etcd',
     binaryVariable: 'VOLPLANE_BIN_ETCD',
     args: (directory) => [
-      ...['--name=test', `--data-dir=${join(directory, 'data')}`, '--logger=zap', '--log-level=warn', '--log-outputs=stderr'],
+      ...[`--name=${name}`, `--data-dir=${join(directory, 'data')}`, '--logger=zap', '--log-level=warn', '--log-outputs=stderr'],
       ...[`--listen-client-urls=${endpoint}`, `--advertise-client-urls=${endpoint}`, `--listen-metrics-urls=${healthUrl}`],
-      ...[`--listen-peer-urls=${peerUrl}`, `--initial-advertise-peer-urls=${peerUrl}`, `--initial-cluster=test=${peerUrl}`],
-      ...tlsArgs(options.tls),
-      ...(options.args ?? []),
+      ...[`--listen-peer-urls=${peerUrl}`, `--initial-advertise-peer-urls=${peerUrl}`],
+      `--initial-cluster=${members.map((one) => `${one.name}=${one.peerUrl}`).join(',')}`,
+      ...tlsArgs(tls),
+      ...args,
     ],
     answers: () => isHealthy(`${healthUrl}/health`),
   });
@@ -57,11 +79,6 @@ export async function startNatsServer(options: NatsOptions = {}): Promise<NatsSe
     answers: () => greets(port),
   });
   return Object.assign(server, { url: `nats://127.0.0.1:${String(port)}` });
-}
-
-async function threePorts(): Promise<readonly [number, number, number]> {
-  const [first = 0, second = 0, third = 0] = await freePorts(3);
-  return [first, second, third];
 }
 
 function tlsArgs(tls: EtcdOptions['tls']): readonly string[] {
