@@ -9,3 +9,4 @@ export {
 export { type TlsServerFiles } from './plugin-endpoint.js';
 export { type DoorApi } from './volume-calls.js';
 export { EngineClient, type EngineContainer, type EngineVolume } from './engine/engine-client.js';
+export { planPlugins, type PluginPlanOptions } from './plugin-plan.js';

@@ -10,4 +10,4 @@ export { PluginDriver, type PluginDriverConfig } from './plugin/plugin-driver.js
 export { mountConfigFault, type MountDriverConfig } from './mount/mount-config.js';
 export { MountDriver } from './mount/mount-driver.js';
 export { cifsPreset, nfsPreset } from './mount/mount-presets.js';
-export { openDrivers, type OpenDriversOptions } from './open-drivers.js';
+export { openDrivers, openHostedPlugins, type OpenDriversOptions } from './open-drivers.js';

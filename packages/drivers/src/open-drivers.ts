@@ -9,6 +9,10 @@ import type { DriverContext } from './driver-context.js';
 import { LocalDriver } from './local/local-driver.js';
 import { mountConfigFault } from './mount/mount-config.js';
 import { MountDriver } from './mount/mount-driver.js';
+import { HostedPlugins } from './plugin/hosted-plugins.js';
+import { PluginClient } from './plugin/plugin-client.js';
+import { parsePluginUrl, type PluginFolders } from './plugin/plugin-discovery.js';
+import { PluginDriver } from './plugin/plugin-driver.js';
 import { SharedDriver } from './shared/shared-driver.js';
 
 export interface OpenDriversOptions {
@@ -34,6 +38,33 @@ export async function openDrivers(options: OpenDriversOptions): Promise<readonly
   return [new LocalDriver(context, { name: 'local', root: options.dataDir }), ...drivers];
 }
 
+/**
+ * Looks once for volume plugins of others in the folders where engines look, so that the ones that run become drivers.
+ *
+ * @returns the drivers, and the watch over their plugins, to be run
+ */
+export async function openHostedPlugins(
+  options: Omit<OpenDriversOptions, 'file'> & { readonly folders: PluginFolders; readonly exclude: readonly string[] },
+): Promise<{ readonly drivers: readonly VolumeDriver[]; readonly watch: HostedPlugins }> {
+  const { dataDir, exclude, folders, log } = options;
+  const drivers: VolumeDriver[] = [];
+  let started = false;
+  const watch = new HostedPlugins({
+    context: systemContext(options),
+    root: join(dataDir, 'plugins'),
+    folders,
+    configured: [],
+    exclude,
+    onDriver: (driver) => {
+      drivers.push(driver);
+      if (started) log.warn('a plugin came up after the agent; restart the agent to use it as a driver', { driver: driver.info.name });
+    },
+  });
+  await watch.look(new AbortController().signal);
+  started = true;
+  return { drivers: [...drivers], watch };
+}
+
 function openDriver(entry: DriverEntry, context: DriverContext, dataDir: string): VolumeDriver {
   switch (entry.kind) {
     case 'local':
@@ -46,10 +77,15 @@ function openDriver(entry: DriverEntry, context: DriverContext, dataDir: string)
       if (fault !== undefined) throw new AppError('INVALID_ARGUMENT', `driver ${entry.name}: ${fault}`, { driver: entry.name });
       return new MountDriver(context, config);
     }
+    case 'plugin': {
+      const { name, scope, accessModes, mountRoot = join(dataDir, 'plugins', name) } = entry;
+      const client = new PluginClient({ name, address: parsePluginUrl(entry.address), clock: context.clock, random: context.random });
+      return new PluginDriver(context, client, { name, root: mountRoot, scope, ...(accessModes !== undefined && { accessModes }) });
+    }
   }
 }
 
-function systemContext(options: OpenDriversOptions): DriverContext {
+function systemContext(options: Omit<OpenDriversOptions, 'file'>): DriverContext {
   const { clock, random, log } = options;
   const run = systemToolRunner(clock);
   return {

@@ -6,6 +6,7 @@ import { Agent } from '@volplane/engine';
 import { FileJournal } from '@volplane/host';
 import { RpcServer, tlsFrom } from '@volplane/rpc';
 import type { AgentSettings } from './config.js';
+import { addHostedPlugins, openDockerDoor } from './docker-door.js';
 import { makeGuardian } from './guardian.js';
 
 export interface RunningAgent {
@@ -22,7 +23,8 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
   try {
     const journal = await FileJournal.open({ folder: join(settings.dataDir, 'journal'), log });
     group.own({ name: 'journal', close: () => journal.close() });
-    const drivers = await openDrivers({ file: settings.drivers, dataDir: settings.dataDir, clock: systemClock, random: systemRandom, log });
+    const own = await openDrivers({ file: settings.drivers, dataDir: settings.dataDir, clock: systemClock, random: systemRandom, log });
+    const drivers = await addHostedPlugins(own, settings, group, log);
     const bus = await NatsBus.open({
       servers: settings.nats,
       name: `volplane agent ${settings.node}`,
@@ -50,6 +52,8 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
     const server = await RpcServer.open({ listen: settings.listen, api: agent.api, clock: systemClock, log, ...tlsFrom(settings) });
     group.own({ name: 'gRPC door', close: () => server.close() });
     server.setServing(true);
+    const docker = await openDockerDoor(settings, { api: agent.api, drivers: drivers.map(({ info }) => info), log });
+    if (docker !== undefined) group.own(docker);
     return { addresses: server.addresses, failed: Promise.race([group.failed, agent.failed]), close: () => group.stop() };
   } catch (error) {
     await group.stop();
