@@ -39,28 +39,32 @@ export function present(live: LiveNode): Requirement {
 }
 
 /**
- * What a pure decision about one volume comes to. `commit` with `document` absent deletes the key.
+ * What a pure decision about one document, of a volume unless said otherwise, comes to. `commit` with `document` absent deletes the key.
  * The commit compares the document's own revision as well, always.
  */
-export type Decision<Answer> =
+export type Decision<Answer, Document = VolumeDocument> =
   | {
       readonly type: 'commit';
-      readonly document: VolumeDocument | undefined;
+      readonly document: Document | undefined;
       readonly requirements: readonly Requirement[];
       readonly answer: Answer;
     }
   | { readonly type: 'unchanged'; readonly answer: Answer }
   | { readonly type: 'refuse'; readonly failure: Failure };
 
-export function commit<A>(document: VolumeDocument | undefined, answer: A, requirements: readonly Requirement[] = []): Decision<A> {
+export function commit<A, D = VolumeDocument>(
+  document: D | undefined,
+  answer: A,
+  requirements: readonly Requirement[] = [],
+): Decision<A, D> {
   return { type: 'commit', document, requirements, answer };
 }
 
-export function unchanged<A>(answer: A): Decision<A> {
+export function unchanged<A>(answer: A): Decision<A, never> {
   return { type: 'unchanged', answer };
 }
 
-export function refuse(reason: Reason, message: string, fields: Readonly<Record<string, string>> = {}): Decision<never> {
+export function refuse(reason: Reason, message: string, fields: Readonly<Record<string, string>> = {}): Decision<never, never> {
   return { type: 'refuse', failure: { reason, message, fields } };
 }
 

@@ -3,6 +3,7 @@ import { mayCoexist, type MountMode } from './access.js';
 import type { ClusterView } from './decision.js';
 import { lostWord, sessionOf } from './liveness.js';
 import type { NodeName } from './names.js';
+import type { AttachmentView } from './views.js';
 import type { Attachment, Evidence, VolumeDocument } from './volume.js';
 
 /** One node's recorded right, with the node's name beside it. */
@@ -16,6 +17,12 @@ export function holdersOf(document: VolumeDocument): readonly Holder[] {
   return Object.entries(document.attachments)
     .map(([node, attachment]) => ({ node: node as NodeName, attachment }))
     .sort((one, other) => (one.node < other.node ? -1 : 1));
+}
+
+/** One attachment as every door shows it. */
+export function toAttachmentView({ node, attachment }: Holder): AttachmentView {
+  const { nodeUid, mode, epoch, seq, since, claimedFor } = attachment;
+  return { node, nodeUid, mode, epoch, seq, since, claimedFor };
 }
 
 /** The holders that exclude a mount of `node` in `mode`. The node itself never excludes itself. */

@@ -94,11 +94,14 @@ export type {
 } from './views.js';
 export { decideClaim, wantsFence, type Claim, type Grant } from './claim.js';
 export { decisionError, type ClusterView, type Decision, type LiveNode, type Requirement } from './decision.js';
+export { describeChange } from './describe-change.js';
+export { expectedAnswer, explainVolume, type ExplainInput } from './explain.js';
 export { heldDigest, rendezvousOwner } from './held-digest.js';
-export { attachedFailure, excludingHolders, heldFailure, holdersOf, whatFrees, type Holder } from './holders.js';
+export { attachedFailure, excludingHolders, heldFailure, holdersOf, toAttachmentView, whatFrees, type Holder } from './holders.js';
 export { identityDifference, maskedOption } from './identity.js';
 export { decideAnswer, decideBegin, decideCreate, decideForget, decideRemove, type Create, type OperationAnswer } from './life.js';
 export { goneRequirement, lostWord, sessionOf, type NodeIdentity } from './liveness.js';
+export { decideCordon, decideDeclareLost } from './node-decisions.js';
 export { decideNodeLost, lossRisk, namesNode, type LossRisk, type LostNode } from './node-lost.js';
 export { decideDropLost, decideRehome, moveOwner } from './ownership.js';
 export { pendingCommands, type PendingCommand } from './pending.js';
@@ -106,6 +109,7 @@ export {
   canKeepPolicy,
   defaultTakeover,
   driverFault,
+  placementOf,
   placeVolume,
   type Candidate,
   type CandidateVerdict,

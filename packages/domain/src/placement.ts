@@ -1,7 +1,7 @@
 import { isExclusiveWriter, type AccessMode, type TakeoverPolicy } from './access.js';
 import type { DriverName, NodeName, SessionId } from './names.js';
 import type { DriverInfo, NodeDocument } from './node.js';
-import type { StringMap } from './volume.js';
+import type { StringMap, VolumeSpec } from './volume.js';
 
 /** A node as a candidate for owning a volume. */
 export interface Candidate {
@@ -68,6 +68,12 @@ function candidateFault(request: PlacementRequest, candidate: Candidate, driver:
   const missing = Object.entries(request.topology).find(([key, value]) => node.labels[key] !== value);
   if (missing !== undefined) return `label ${missing[0]} is ${node.labels[missing[0]] ?? 'not set'}, asked for ${missing[1]}`;
   return undefined;
+}
+
+/** What a node must offer to own a volume that is there; where it was to be placed at first is not kept. */
+export function placementOf(spec: VolumeSpec): PlacementRequest {
+  const { driver, accessMode, takeover } = spec;
+  return { driver, accessMode, takeover, topology: {}, needsSize: spec.sizeBytes !== undefined, needsClone: false };
 }
 
 /** Why a node's driver cannot serve such a volume, as a node of the cluster; undefined = it can. */

@@ -1,5 +1,13 @@
 import { AppError } from '@volplane/base';
-import { holdersOf, LIMITS, type StringMap, type VolumeDocument, type VolumeFilter, type VolumeView } from '@volplane/domain';
+import {
+  holdersOf,
+  LIMITS,
+  toAttachmentView,
+  type StringMap,
+  type VolumeDocument,
+  type VolumeFilter,
+  type VolumeView,
+} from '@volplane/domain';
 
 /** A global volume as every door shows it. */
 export function toVolumeView(document: VolumeDocument, modRevision: number): VolumeView {
@@ -19,15 +27,7 @@ export function toVolumeView(document: VolumeDocument, modRevision: number): Vol
     generation: modRevision,
     node: document.owner,
     epoch: document.epoch,
-    attachments: holdersOf(document).map(({ node, attachment }) => ({
-      node,
-      nodeUid: attachment.nodeUid,
-      mode: attachment.mode,
-      epoch: attachment.epoch,
-      seq: attachment.seq,
-      since: attachment.since,
-      claimedFor: attachment.claimedFor,
-    })),
+    attachments: holdersOf(document).map(toAttachmentView),
     ...(document.operation === undefined ? {} : { operation: document.operation }),
     ...(document.snapshots === undefined ? {} : { snapshots: document.snapshots }),
   };

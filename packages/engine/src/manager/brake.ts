@@ -31,6 +31,11 @@ export class Brake {
         else this.#lostAtMs.set(node, clock.monotonicMs());
       },
     });
+    const countAway = (): void => {
+      // A manager that starts amid a disaster cannot know since when a node is away; it counts as lost now.
+      for (const node of cache.nodes.keys()) if (!cache.sessions.has(node)) this.#lostAtMs.set(node, clock.monotonicMs());
+    };
+    cache.filled.then(countAway, countAway);
   }
 
   countTakeover(): void {

@@ -1,7 +1,6 @@
 import { AppError, hasReason, type Logger } from '@volplane/base';
 import {
   decideClaim,
-  decideRaiseEpoch,
   decideRelease,
   wantsFence,
   type Claim,
@@ -11,11 +10,13 @@ import {
   type VolumeName,
   type VolumeUid,
 } from '@volplane/domain';
-import { fenceAnswer, type GrantAnswer, type HeldListAnswer, type MessageOf } from '@volplane/wire';
+import type { GrantAnswer, HeldListAnswer, MessageOf } from '@volplane/wire';
 import type { ClusterCache } from '../store/cluster-cache.js';
+import { volumeKey } from '../store/keys.js';
 import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
 import type { Brake } from './brake.js';
+import type { Fencing } from './fencing.js';
 
 /** Answers agents' claims, releases and held lists (rules 2 to 5 and 10 to 13). */
 export class Claims {
@@ -23,6 +24,7 @@ export class Claims {
   readonly #cache: ClusterCache;
   readonly #agents: Agents;
   readonly #brake: Brake;
+  readonly #fencing: Fencing;
   readonly #log: Logger;
 
   constructor(parts: {
@@ -30,12 +32,14 @@ export class Claims {
     readonly cache: ClusterCache;
     readonly agents: Agents;
     readonly brake: Brake;
+    readonly fencing: Fencing;
     readonly log: Logger;
   }) {
     this.#records = parts.records;
     this.#cache = parts.cache;
     this.#agents = parts.agents;
     this.#brake = parts.brake;
+    this.#fencing = parts.fencing;
     this.#log = parts.log;
   }
 
@@ -67,28 +71,27 @@ export class Claims {
     const inPart = (name: string): boolean => name >= from && (to === undefined || name < to);
     if (!(await this.#cache.barrier()))
       throw new AppError('STORE_UNAVAILABLE', `the records of node ${node} cannot be read for now`, { node });
-    const entries = new Map(message.entries.map((entry) => [entry.name, entry]));
-    const given = [...this.#cache.volumes.attachedOn(node)].filter(inPart);
-    for (const name of given) {
+    const listed = new Map<VolumeName, HeldEntry[]>();
+    // One name may be there twice: a volume that is being given up, and another one that was made under its name.
+    for (const entry of message.entries) listed.set(entry.name, [...(listed.get(entry.name) ?? []), entry]);
+    for (const name of [...this.#cache.volumes.attachedOn(node)].filter(inPart)) {
       const document = this.#cache.volumes.get(name)?.document;
       const attachment = document?.attachments[node];
       if (document === undefined || attachment?.nodeUid !== nodeUid || attachment.seq > seq) continue;
-      const entry = entries.get(name);
-      const isKept = entry !== undefined && (entry.uid === undefined || entry.uid === document.uid) && entry.seq >= attachment.seq;
-      if (isKept) continue;
+      const isKept = (entry: HeldEntry): boolean => (entry.uid === undefined || entry.uid === document.uid) && entry.seq >= attachment.seq;
+      if (listed.get(name)?.some(isKept) === true) continue;
       // One at a time: such releases are rare, they are left over from faults.
       await this.#releaseAbsent(document, node, nodeUid, seq);
     }
-    const notYours = message.entries.flatMap((entry) =>
-      entry.state === 'held' &&
-      entry.uid !== undefined &&
-      inPart(entry.name) &&
-      !this.#isRecorded(entry.name, entry.uid, node, nodeUid, entry.seq)
-        ? [{ name: entry.name, uid: entry.uid, seq: entry.seq }]
-        : [],
-    );
-    if (notYours.length > 0)
+    const notYours = message.entries.flatMap(({ name, uid, seq: claimed, state }) => {
+      if (state !== 'held' || uid === undefined || !inPart(name)) return [];
+      // What a document that does not validate says cannot be known; it is left alone, and so is the mount.
+      if (this.#cache.invalid.has(volumeKey(name)) || this.#isRecorded(name, uid, node, nodeUid, claimed)) return [];
+      return [{ name, uid, seq: claimed }];
+    });
+    if (notYours.length > 0) {
       this.#log.warn('node holds volumes that are not its own any more', { node, volumes: notYours.map((entry) => entry.name) });
+    }
     return { notYours };
   }
 
@@ -128,24 +131,11 @@ export class Claims {
     return { name, uid: document.uid, spec: document.spec, epoch: attachment.epoch, seq: attachment.seq, mode: attachment.mode };
   }
 
-  /** Evidence B: the epoch is raised in the record, then the claimant's driver makes the storage refuse everything lower. */
+  /** The storage's word about the holders, when nothing else is missing for the claim. */
   async #fence(name: VolumeName, claim: Claim): Promise<FenceReceipt | undefined> {
     const record = await this.#cache.readVolume(name);
     if (record === undefined || !wantsFence(record.document, claim, this.#records.view())) return undefined;
-    const raised = await this.#records.change(name, (document) =>
-      document?.uid === record.document.uid
-        ? decideRaiseEpoch(document)
-        : { type: 'refuse', failure: { reason: 'CONTENTION', message: `volume ${name} was made anew`, fields: { volume: name } } },
-    );
-    const session = this.#agents.session(claim.node);
-    const { uid, spec } = record.document;
-    const answer = await this.#agents.ask(
-      claim.node,
-      { type: 'fence', session: session.session, incarnation: session.incarnation, name, uid, spec, epoch: raised.answer },
-      fenceAnswer,
-      { timeoutMs: FENCE_TIMEOUT_MS },
-    );
-    return { uid, epoch: raised.answer, receipt: answer.receipt };
+    return await this.#fencing.fence(record.document, claim.node);
   }
 
   /** The same refusal with the mount ids that use the volume on the holder now, where it can be asked. */
@@ -165,5 +155,6 @@ export class Claims {
   }
 }
 
-const FENCE_TIMEOUT_MS = 10_000;
+type HeldEntry = MessageOf<'held-list'>['entries'][number];
+
 const MOUNT_IDS_NAMED_MAX = 16;

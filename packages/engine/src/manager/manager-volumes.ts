@@ -9,6 +9,7 @@ import {
   parseMountId,
   parseNodeName,
   parseVolumeName,
+  placementOf,
   type CreateVolumeRequest,
   type ExpandVolumeRequest,
   type ForceReleaseRequest,
@@ -36,9 +37,10 @@ import type { ClusterCache } from '../store/cluster-cache.js';
 import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
 import { mountAnswer } from './mount-answer.js';
+import { checkNote } from './note.js';
 import { driveWithin, unfinished } from './operation-wait.js';
 import type { Operations } from './operations.js';
-import { asPlaced, chooseFresh, toLiveNode } from './placing.js';
+import { chooseFresh, toLiveNode } from './placing.js';
 import type { Sessions } from './sessions.js';
 import { VolumeCreation } from './volume-creation.js';
 import { VolumeListing } from './volume-listing.js';
@@ -201,7 +203,7 @@ export class ManagerVolumes {
     const record = await this.#cache.readVolume(name, context.signal);
     if (record === undefined) throw notFound(name);
     const { spec } = record.document;
-    const to = toLiveNode(await chooseFresh(this.#cache, { ...asPlaced(spec), wished: toNode }, context.signal));
+    const to = toLiveNode(await chooseFresh(this.#cache, { ...placementOf(spec), wished: toNode }, context.signal));
     const changed = await this.#records.change(
       name,
       (document, view) =>
@@ -214,9 +216,7 @@ export class ManagerVolumes {
   async forceRelease(request: ForceReleaseRequest, context: CallContext): Promise<VolumeView> {
     const name = parseVolumeName(request.name);
     const node = parseNodeName(request.node);
-    const note = request.note.trim();
-    if (note.length === 0 || note.length > 200)
-      throw new AppError('INVALID_ARGUMENT', 'say in 1 to 200 characters who releases the volume and why', { field: 'note' });
+    const note = checkNote(request.note);
     const record = await this.#cache.readVolume(name, context.signal);
     if (record === undefined) throw notFound(name);
     const session = this.#cache.sessions.get(node)?.document;

@@ -3,17 +3,25 @@ import type { Bus, KvStore } from '@volplane/ports';
 import type { VolplaneApi } from '../api.js';
 import { ClusterCache } from '../store/cluster-cache.js';
 import { GroupCommit } from '../store/group-commit.js';
+import { NodeRecords } from '../store/node-records.js';
 import { VolumeRecords } from '../store/volume-records.js';
 import { Agents } from './agents.js';
 import { Brake, DEFAULT_BRAKE, type BrakeLimits } from './brake.js';
+import { Capacity } from './capacity.js';
 import { Claims } from './claims.js';
+import { Explaining } from './explaining.js';
+import { Fencing } from './fencing.js';
+import { GoneRelease } from './gone-release.js';
+import { LostNodes } from './lost-nodes.js';
 import { ManagerApi } from './manager-api.js';
 import { ManagerLease } from './manager-lease.js';
 import { serveAgents } from './manager-messages.js';
 import { ManagerNodes } from './manager-nodes.js';
 import { ManagerVolumes } from './manager-volumes.js';
+import { NodeViews } from './node-view.js';
 import { Operations } from './operations.js';
 import { Sessions } from './sessions.js';
+import { SnapshotListing } from './snapshot-listing.js';
 import { Sweeper } from './sweeper.js';
 
 export interface ManagerOptions {
@@ -57,13 +65,23 @@ export class Manager {
     const agents = new Agents(bus, cache);
     const operations = new Operations({ records, cache, agents, random, log });
     const sessions = new Sessions({ kv, commits, cache, clock, log, ttlMs: options.sessionTtlMs });
-    const claims = new Claims({ records, cache, agents, brake, log });
-    const volumes = new ManagerVolumes({ records, cache, agents, operations, sessions, clock, random });
-    const nodes = new ManagerNodes({ records, cache, agents, sessions, kv, clock, log });
-    const api = new ManagerApi(volumes, nodes, cache);
+    const fencing = new Fencing({ records, agents });
+    const claims = new Claims({ records, cache, agents, brake, fencing, log });
+    const lostNodes = new LostNodes({ records, cache, log });
+    const nodeRecords = new NodeRecords({ cache, commits, clock });
+    const views = new NodeViews({ cache, sessions, clock });
+    const api = new ManagerApi({
+      volumes: new ManagerVolumes({ records, cache, agents, operations, sessions, clock, random }),
+      nodes: new ManagerNodes({ records, nodeRecords, lostNodes, cache, agents, views, log }),
+      goneRelease: new GoneRelease({ records, cache, fencing, brake }),
+      snapshots: new SnapshotListing({ cache, agents }),
+      capacity: new Capacity({ cache, agents }),
+      explaining: new Explaining({ kv, records, cache, agents, views, clock }),
+      cache,
+    });
     group.start(cache);
     group.start(new ManagerLease({ kv, id: options.id, address: options.address, clock, log }));
-    group.start(new Sweeper({ cache, operations, managerId: options.id, clock, random, log }));
+    group.start(new Sweeper({ cache, operations, lostNodes, managerId: options.id, clock, random, log }));
     const subscription = serveAgents({ bus, sessions, claims, api, clock, log });
     group.own({ name: 'agents', close: () => subscription.close() });
     return new Manager(api, cache, group);

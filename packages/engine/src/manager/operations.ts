@@ -4,6 +4,7 @@ import {
   decideDropLost,
   decideRehome,
   pendingCommands,
+  placementOf,
   type OperationId,
   type PendingCommand,
   type VolumeDocument,
@@ -13,7 +14,7 @@ import { commandAnswer, toCommandAnswer, type CommandAnswer } from '@volplane/wi
 import type { ClusterCache } from '../store/cluster-cache.js';
 import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
-import { asPlaced, candidates, choose, toLiveNode } from './placing.js';
+import { candidates, choose, toLiveNode } from './placing.js';
 
 /** How far a volume's pending operation could be brought. */
 export interface Driven {
@@ -153,7 +154,7 @@ export class Operations {
 
   /** Gives the volume to a live node because its owner's session has ended. @throws AppError when no node can take it */
   async rehome(document: VolumeDocument): Promise<void> {
-    const to = toLiveNode(choose(asPlaced(document.spec), candidates(this.#cache)));
+    const to = toLiveNode(choose(placementOf(document.spec), candidates(this.#cache)));
     await this.#records.change(document.name, (current, view) =>
       current?.ownerUid !== document.ownerUid ? { type: 'unchanged', answer: document } : decideRehome(current, to, 'owner-gone', view),
     );

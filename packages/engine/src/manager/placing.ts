@@ -1,5 +1,5 @@
 import { AppError } from '@volplane/base';
-import { placeVolume, type Candidate, type LiveNode, type Placement, type PlacementRequest, type VolumeSpec } from '@volplane/domain';
+import { placeVolume, type Candidate, type LiveNode, type Placement, type PlacementRequest } from '@volplane/domain';
 import type { ClusterCache } from '../store/cluster-cache.js';
 
 /** Every registered node as a candidate, from memory. */
@@ -9,12 +9,6 @@ export function candidates(cache: ClusterCache): readonly Candidate[] {
     const owned = cache.volumes.ownedBy(document.name).size;
     return session?.nodeUid === document.uid ? { node: document, owned, session: session.session } : { node: document, owned };
   });
-}
-
-/** What a node must offer to own a volume that is there; where it was to be placed at first is not kept. */
-export function asPlaced(spec: VolumeSpec): PlacementRequest {
-  const { driver, accessMode, takeover } = spec;
-  return { driver, accessMode, takeover, topology: {}, needsSize: spec.sizeBytes !== undefined, needsClone: false };
 }
 
 /** @throws AppError DRIVER_NOT_FOUND when nobody runs the driver, NODE_LACKS_DRIVER naming why each node lost */

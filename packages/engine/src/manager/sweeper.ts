@@ -1,28 +1,35 @@
 import { AppError, backoffMs, sleep, type Clock, type Logger, type Random, type Service } from '@volplane/base';
-import { isSingleNode, rendezvousOwner, type NodeName, type VolumeName } from '@volplane/domain';
+import { isSingleNode, rendezvousOwner, type LostNode, type NodeName, type VolumeName } from '@volplane/domain';
+import { inParallel } from '../in-parallel.js';
 import type { ClusterCache } from '../store/cluster-cache.js';
+import type { LostNodes } from './lost-nodes.js';
 import type { Operations } from './operations.js';
 
 /**
- * Finishes what somebody began: operations whose caller or manager is gone, and volumes whose owner's session has ended.
+ * Finishes what somebody began: operations whose caller or manager is gone, volumes whose owner's session has ended, and what is
+ * left of nodes that were declared lost.
  *
  * Level-triggered: a signal and the timer lead to the same look at the record. The volumes are divided among the live
- * managers by rendezvous hashing; two managers on one volume are harmless, the compare decides.
+ * managers by rendezvous hashing; two managers on one volume are harmless, the compare decides. Moves need etcd alone and are
+ * waited for; operations need agents, which may hang, so they run beside the sweeps.
  */
 export class Sweeper implements Service {
   readonly name = 'sweeper';
   readonly #cache: ClusterCache;
   readonly #operations: Operations;
+  readonly #lostNodes: LostNodes;
   readonly #managerId: string;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Logger;
   readonly #retries = new Map<VolumeName, { attempt: number; notBeforeMs: number }>();
+  readonly #driving = new Set<VolumeName>();
   #wake: () => void = () => undefined;
 
   constructor(parts: {
     readonly cache: ClusterCache;
     readonly operations: Operations;
+    readonly lostNodes: LostNodes;
     readonly managerId: string;
     readonly clock: Clock;
     readonly random: Random;
@@ -30,6 +37,7 @@ export class Sweeper implements Service {
   }) {
     this.#cache = parts.cache;
     this.#operations = parts.operations;
+    this.#lostNodes = parts.lostNodes;
     this.#managerId = parts.managerId;
     this.#clock = parts.clock;
     this.#random = parts.random;
@@ -56,32 +64,41 @@ export class Sweeper implements Service {
     }
   }
 
-  /** One look at everything that may need work, bounded in what runs at once. */
+  /** One look at everything that may need work. Resolves when the moves are done and the operations run. */
   async sweep(signal: AbortSignal): Promise<void> {
-    const due = this.#due();
-    const workers = Array.from({ length: Math.min(CONCURRENCY, due.length) }, async () => {
-      for (let name = due.pop(); name !== undefined && !signal.aborted; name = due.pop()) {
-        // One after the other in each of the bounded number of workers.
-        await this.#look(name);
-      }
-    });
-    await Promise.all(workers);
+    const mine = this.#isMine();
+    for (const name of this.#cache.volumes.unfinished) {
+      if (this.#driving.size >= DRIVES_MAX) break;
+      if (!this.#driving.has(name) && mine(name)) this.#startDrive(name);
+    }
+    await inParallel(this.#moves(mine), MOVES_MAX, (move) => this.#guarded(move.name, move.run), signal);
   }
 
-  #due(): VolumeName[] {
+  #moves(mine: (name: VolumeName) => boolean): readonly Move[] {
+    const moves = new Map<VolumeName, Move>();
+    for (const lost of this.#lostNodes.remaining()) {
+      for (const name of this.#cache.volumes.naming(lost.nodeUid)) {
+        if (mine(name)) moves.set(name, { name, run: () => this.#settle(name, lost) });
+      }
+    }
+    for (const node of this.#goneNodes()) {
+      for (const name of this.#cache.volumes.ownedBy(node)) {
+        if (!moves.has(name) && this.#canBeRehomed(name) && mine(name)) moves.set(name, { name, run: () => this.#rehome(name) });
+      }
+    }
+    return [...moves.values()];
+  }
+
+  /** Which volumes this manager looks after now, and are not to be left alone for a while. */
+  #isMine(): (name: VolumeName) => boolean {
     const nowMs = this.#clock.monotonicMs();
     const managers = [...this.#cache.managers];
-    const due: VolumeName[] = [];
-    const consider = (name: VolumeName): void => {
-      if ((this.#retries.get(name)?.notBeforeMs ?? 0) > nowMs || this.#operations.isDriving(name)) return;
-      if (managers.includes(this.#managerId) && rendezvousOwner(name, managers) !== this.#managerId) return;
-      due.push(name);
-    };
-    for (const name of this.#cache.volumes.unfinished) consider(name);
-    for (const node of this.#goneNodes()) {
-      for (const name of this.#cache.volumes.ownedBy(node)) if (this.#canBeRehomed(name)) consider(name);
-    }
-    return due;
+    const isAnnounced = managers.includes(this.#managerId);
+    return (name) =>
+      (this.#retries.get(name)?.notBeforeMs ?? 0) <= nowMs &&
+      !this.#operations.isDriving(name) &&
+      // A manager that is not announced yet looks after everything: better twice than never.
+      (!isAnnounced || rendezvousOwner(name, managers) === this.#managerId);
   }
 
   #goneNodes(): readonly NodeName[] {
@@ -95,21 +112,34 @@ export class Sweeper implements Service {
     return !isSingleNode(document.spec.accessMode) || Object.keys(document.attachments).length === 0;
   }
 
-  async #look(name: VolumeName): Promise<void> {
-    const document = this.#cache.volumes.get(name)?.document;
-    if (document === undefined) return;
-    try {
-      if (document.operation === undefined) {
-        await this.#operations.rehome(document);
-        this.#retries.delete(name);
-        return;
-      }
+  #startDrive(name: VolumeName): void {
+    this.#driving.add(name);
+    const drive = async (): Promise<string | undefined> => {
       const driven = await this.#operations.drive(name);
-      if (driven.settled) this.#retries.delete(name);
-      else this.#later(name, driven.failure?.message ?? 'no progress');
+      return driven.settled ? undefined : (driven.failure?.message ?? 'no progress');
+    };
+    const forget = (): unknown => this.#driving.delete(name);
+    this.#guarded(name, drive).then(forget, forget);
+  }
+
+  async #rehome(name: VolumeName): Promise<undefined> {
+    const document = this.#cache.volumes.get(name)?.document;
+    if (document !== undefined) await this.#operations.rehome(document);
+  }
+
+  async #settle(name: VolumeName, lost: LostNode): Promise<string | undefined> {
+    return (await this.#lostNodes.settle(name, lost)) ? undefined : `no node can own it instead of ${lost.node}`;
+  }
+
+  /** Never rejects: what `work` could not do is tried again later, a fault of ours as well, so that it harms one volume only. */
+  async #guarded(name: VolumeName, work: () => Promise<string | undefined>): Promise<void> {
+    try {
+      const left = await work();
+      if (left === undefined) this.#retries.delete(name);
+      else this.#later(name, left);
     } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      this.#later(name, error.message);
+      if (!(error instanceof AppError)) this.#log.error('volume could not be looked after', { volume: name, error });
+      this.#later(name, error instanceof AppError ? error.message : 'internal fault');
     }
   }
 
@@ -128,14 +158,22 @@ export class Sweeper implements Service {
     this.#wake = () => {
       woken.abort();
     };
-    await sleep(this.#clock, SWEEP_PERIOD_MS * (0.75 + this.#random.float() / 2), AbortSignal.any([signal, woken.signal])).catch(
-      () => undefined,
-    );
+    const restMs = SWEEP_PERIOD_MS * (0.75 + this.#random.float() / 2);
+    await sleep(this.#clock, restMs, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
   }
 }
 
-/** Looks at once in one manager: enough to fill group commits, few enough to leave room for callers. */
-const CONCURRENCY = 256;
+interface Move {
+  readonly name: VolumeName;
+  /** @returns what is left to do; undefined = nothing */
+  readonly run: () => Promise<string | undefined>;
+}
+
+/** Moves at once in one manager: enough to fill group commits, few enough to leave room for callers. */
+const MOVES_MAX = 256;
+
+/** Operations that one manager's sweeps drive at once; those of callers come on top. */
+const DRIVES_MAX = 256;
 
 /** How long an orphaned operation waits at most before somebody looks; a look at nothing costs nothing. */
 const SWEEP_PERIOD_MS = 1_000;

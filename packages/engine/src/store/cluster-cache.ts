@@ -1,8 +1,8 @@
-import { backoffMs, errorText, sleep, type Clock, type Logger, type Random, type Service } from '@volplane/base';
+import { AppError, backoffMs, errorText, sleep, type Clock, type Logger, type Random, type Service } from '@volplane/base';
 import type { NodeDocument, NodeName, SessionDocument, VolumeDocument, VolumeName } from '@volplane/domain';
 import { KV_LIMITS, type KvEntry, type KvEvent, type KvStore, type KvWatch } from '@volplane/ports';
 import { parseNodeDocument, parseSessionDocument, parseVolumeDocument } from '@volplane/wire';
-import { parseKey, ROOT_PREFIX, sessionKey, volumeKey } from './keys.js';
+import { nodeKey, parseKey, ROOT_PREFIX, sessionKey, volumeKey } from './keys.js';
 import { ReadBarrier } from './read-barrier.js';
 import { VolumeIndex } from './volume-index.js';
 
@@ -119,7 +119,8 @@ export class ClusterCache implements Service {
       else this.#applyPut(entry);
     }
     const fault = this.invalid.get(volumeKey(name));
-    if (fault !== undefined) parseVolumeDocument(volumeKey(name), '');
+    if (fault !== undefined)
+      throw new AppError('DOCUMENT_INVALID', `volume ${name} cannot be read: ${fault}`, { volume: name, key: volumeKey(name) });
     return this.volumes.get(name);
   }
 
@@ -131,10 +132,23 @@ export class ClusterCache implements Service {
     return this.sessions.get(node);
   }
 
+  /** A node's document as of now, read from the store itself. @throws AppError STORE_UNAVAILABLE, DOCUMENT_INVALID */
+  async readNode(node: NodeName, signal?: AbortSignal): Promise<NodeRecord | undefined> {
+    const { entry } = await this.#kv.get(nodeKey(node), signal);
+    if (entry === undefined) return undefined;
+    this.#applyPut(entry);
+    return { document: parseNodeDocument(entry.key, entry.value), modRevision: entry.modRevision };
+  }
+
   /** Takes over the outcome of a commit of this process before the watch brings it. */
   applyCommitted(name: VolumeName, document: VolumeDocument | undefined, revision: number): void {
     if (document === undefined) this.#applyDelete(volumeKey(name), revision);
     else this.#setVolume(name, { document, modRevision: revision });
+  }
+
+  /** As {@link applyCommitted}, for a node. */
+  applyCommittedNode(node: NodeName, record: NodeRecord): void {
+    this.#setNode(node, record);
   }
 
   async #fill(signal: AbortSignal): Promise<void> {
@@ -226,9 +240,7 @@ export class ClusterCache implements Service {
           this.#setVolume(parsed.name, { document: parseVolumeDocument(entry.key, entry.value), modRevision: entry.modRevision });
           break;
         case 'node':
-          if ((this.nodes.get(parsed.node)?.modRevision ?? 0) >= entry.modRevision) return;
-          this.nodes.set(parsed.node, { document: parseNodeDocument(entry.key, entry.value), modRevision: entry.modRevision });
-          for (const listener of this.#listeners) listener.onNode?.(parsed.node);
+          this.#setNode(parsed.node, { document: parseNodeDocument(entry.key, entry.value), modRevision: entry.modRevision });
           break;
         case 'session':
           this.#setSession(parsed.node, {
@@ -291,6 +303,12 @@ export class ClusterCache implements Service {
   #dropVolume(name: VolumeName, revision: number): void {
     if (!this.volumes.delete(name, revision)) return;
     for (const listener of this.#listeners) listener.onVolume?.(name, undefined, revision);
+  }
+
+  #setNode(node: NodeName, record: NodeRecord): void {
+    if ((this.nodes.get(node)?.modRevision ?? 0) >= record.modRevision) return;
+    this.nodes.set(node, record);
+    for (const listener of this.#listeners) listener.onNode?.(node);
   }
 
   #setSession(node: NodeName, record: SessionRecord): void {

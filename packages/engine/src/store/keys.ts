@@ -3,7 +3,8 @@ import { isNodeName, isVolumeName, type NodeName, type VolumeName } from '@volpl
 /** Everything that Volplane keeps in etcd is under this prefix; this file is the only place that knows its keys. */
 export const ROOT_PREFIX = '/volplane/';
 
-const PREFIXES = {
+/** One for each kind of record. */
+export const PREFIXES = {
   volume: `${ROOT_PREFIX}volumes/`,
   node: `${ROOT_PREFIX}nodes/`,
   session: `${ROOT_PREFIX}sessions/`,

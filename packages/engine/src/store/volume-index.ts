@@ -1,5 +1,5 @@
 import { assert } from '@volplane/base';
-import type { NodeName, VolumeDocument, VolumeName } from '@volplane/domain';
+import { holdersOf, type NodeIdentity, type NodeName, type NodeUid, type VolumeDocument, type VolumeName } from '@volplane/domain';
 import type { VolumeRecord } from './cluster-cache.js';
 
 /** Every volume record, with the questions that are asked often answered without a scan. */
@@ -10,6 +10,8 @@ export class VolumeIndex {
   readonly #attached = new Map<NodeName, Set<VolumeName>>();
   readonly #owned = new Map<NodeName, Set<VolumeName>>();
   readonly #unfinished = new Set<VolumeName>();
+  /** By machine, not by name: as owner, holder or former owner. */
+  readonly #naming = new Map<NodeUid, { readonly node: NodeName; readonly names: Set<VolumeName> }>();
   /** Kept sorted by insertion: moving 100,000 pointers takes some 20 µs, listings come in order and only append. */
   readonly #sorted: VolumeName[] = [];
 
@@ -65,6 +67,16 @@ export class VolumeIndex {
     return this.#owned.get(node) ?? NONE;
   }
 
+  /** Volumes whose documents name this very machine: as owner, holder or former owner. */
+  naming(nodeUid: NodeUid): ReadonlySet<VolumeName> {
+    return this.#naming.get(nodeUid)?.names ?? NONE;
+  }
+
+  /** Every machine that some document names. */
+  *machines(): Iterable<NodeIdentity> {
+    for (const [nodeUid, { node }] of this.#naming) yield { node, nodeUid };
+  }
+
   /** Volumes with an operation in flight. */
   get unfinished(): ReadonlySet<VolumeName> {
     return this.#unfinished;
@@ -74,12 +86,21 @@ export class VolumeIndex {
     for (const node of Object.keys(document.attachments)) addTo(this.#attached, node as NodeName, name);
     addTo(this.#owned, document.owner, name);
     if (document.operation !== undefined) this.#unfinished.add(name);
+    for (const { node, nodeUid } of machinesIn(document)) {
+      let naming = this.#naming.get(nodeUid);
+      if (naming === undefined) this.#naming.set(nodeUid, (naming = { node, names: new Set() }));
+      naming.names.add(name);
+    }
   }
 
   #unindex(name: VolumeName, document: VolumeDocument): void {
     for (const node of Object.keys(document.attachments)) removeFrom(this.#attached, node as NodeName, name);
     removeFrom(this.#owned, document.owner, name);
     this.#unfinished.delete(name);
+    for (const { nodeUid } of machinesIn(document)) {
+      const names = this.#naming.get(nodeUid)?.names;
+      if (names?.delete(name) === true && names.size === 0) this.#naming.delete(nodeUid);
+    }
   }
 
   #insertSorted(name: VolumeName): void {
@@ -97,6 +118,11 @@ const NONE: ReadonlySet<VolumeName> = new Set();
 
 /** Only needed for the short time in which events of before the deletion may still arrive. */
 const TOMBSTONES_MAX = 10_000;
+
+function machinesIn(document: VolumeDocument): readonly NodeIdentity[] {
+  const holders = holdersOf(document).map(({ node, attachment }) => ({ node, nodeUid: attachment.nodeUid }));
+  return [{ node: document.owner, nodeUid: document.ownerUid }, ...holders, ...document.formerOwners];
+}
 
 function addTo(index: Map<NodeName, Set<VolumeName>>, node: NodeName, name: VolumeName): void {
   let names = index.get(node);

@@ -1,10 +1,12 @@
 import { AppError, hasReason, type Clock } from '@volplane/base';
 import { decisionError, type ClusterView, type Decision, type Requirement, type VolumeDocument, type VolumeName } from '@volplane/domain';
-import type { KvCompare, KvStore, KvTransaction } from '@volplane/ports';
+import type { KvStore, KvTransaction } from '@volplane/ports';
 import { encodeDocument, parseVolumeDocument } from '@volplane/wire';
 import type { ClusterCache, VolumeRecord } from './cluster-cache.js';
 import type { GroupCommit } from './group-commit.js';
-import { sessionKey, unguardedKey, volumeKey } from './keys.js';
+import { viewOf } from './cluster-view.js';
+import { volumeKey } from './keys.js';
+import { toCompare } from './requirements.js';
 
 /** A decision about one volume, made again from fresher facts as often as needed: it must be pure. `modRevision` is 0 without a document. */
 export type Decide<A> = (document: VolumeDocument | undefined, view: ClusterView, modRevision: number) => Decision<A>;
@@ -42,13 +44,7 @@ export class VolumeRecords {
 
   /** The facts that decisions look at, from memory; what matters of them is compared again at the commit. */
   view(): ClusterView {
-    return {
-      now: new Date(this.#clock.wallMs()).toISOString(),
-      node: (name) => this.#cache.nodes.get(name)?.document,
-      session: (name) => this.#cache.sessions.get(name)?.document,
-      unguarded: (name) => this.#cache.unguarded.has(name),
-      ...optionalBrake(this.#brake()),
-    };
+    return viewOf(this.#cache, this.#clock, this.#brake());
   }
 
   /**
@@ -130,21 +126,6 @@ export class VolumeRecords {
 
 type CommitOutcome =
   { readonly type: 'done'; readonly revision: number } | { readonly type: 'lost' } | { readonly type: 'unknown'; readonly error: AppError };
-
-function toCompare(requirement: Requirement): KvCompare {
-  switch (requirement.type) {
-    case 'session-present':
-      return { type: 'lease', key: sessionKey(requirement.node), lease: requirement.session };
-    case 'session-absent':
-      return { type: 'revision', key: sessionKey(requirement.node), modRevision: 0 };
-    case 'guarded':
-      return { type: 'revision', key: unguardedKey(requirement.node), modRevision: 0 };
-  }
-}
-
-function optionalBrake(brake: string | undefined): { readonly brake?: string } {
-  return brake === undefined ? {} : { brake };
-}
 
 /** Each lost compare means that somebody else made progress; this many in a row is overload of one volume. */
 const ATTEMPTS_MAX = 8;

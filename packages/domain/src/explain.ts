@@ -1,0 +1,151 @@
+import { REASONS } from '@volplane/base';
+import { isReaderOnly, isSufficient, type MountMode } from './access.js';
+import { decideClaim, wantsFence, type Claim } from './claim.js';
+import type { ClusterView } from './decision.js';
+import { excludingHolders, holdersOf, toAttachmentView, whatFrees, type Holder } from './holders.js';
+import { lostWord, sessionOf, type NodeIdentity } from './liveness.js';
+import type { MountId, NodeName } from './names.js';
+import { pendingCommands } from './pending.js';
+import { placementOf, placeVolume, type Candidate } from './placement.js';
+import type { VolumeDocument } from './volume.js';
+import type { HolderExplanation, NodeState, VolumeExplanation } from './views.js';
+
+/** What an explanation is made from; everything of one moment. */
+export interface ExplainInput {
+  readonly document: VolumeDocument;
+  readonly view: ClusterView;
+  /** Every registered node as a possible owner. */
+  readonly candidates: readonly Candidate[];
+  readonly nodeState: (node: NodeIdentity) => NodeState;
+  /** The mount ids that use the volume on the node now; undefined when its agent did not say. */
+  readonly mountIds: (node: NodeName) => readonly MountId[] | undefined;
+  readonly forNode?: NodeName;
+}
+
+type Explained = Omit<VolumeExplanation, 'volume' | 'history'>;
+
+/** Who holds the volume and why, what it waits for, who could own it, and what a mount on `forNode` would be answered. Pure. */
+export function explainVolume(input: ExplainInput): Explained {
+  const { document, view, candidates, forNode } = input;
+  const waitsFor = whatIsAwaited(input);
+  const answer = forNode === undefined ? undefined : expectedAnswer(document, view, forNode);
+  const summary = [
+    stateText(document),
+    ...holderTexts(input),
+    ...(waitsFor === undefined ? [] : [`it waits: ${waitsFor}`]),
+    ...lastEvidence(document),
+    ...(answer === undefined ? [] : [answer.text]),
+    ...(view.brake === undefined ? [] : [`automatic takeovers have stopped: ${view.brake}`]),
+    ...(document.spec.takeover === 'lease' ? [LEASE_ASSUMES] : []),
+  ];
+  return {
+    summary,
+    holders: holdersOf(document).map((holder) => explainHolder(input, holder)),
+    evidence: document.evidence,
+    candidates: placeVolume(placementOf(document.spec), candidates).verdicts,
+    ...(waitsFor === undefined ? {} : { waitsFor }),
+    ...(answer?.refusal === undefined ? {} : { refusal: answer.refusal }),
+  };
+}
+
+function explainHolder({ document, view, nodeState, mountIds }: ExplainInput, holder: Holder): HolderExplanation {
+  const ids = mountIds(holder.node);
+  return {
+    attachment: toAttachmentView(holder),
+    nodeState: nodeState({ node: holder.node, nodeUid: holder.attachment.nodeUid }),
+    ...(ids === undefined ? {} : { mountIds: ids }),
+    freedBy: whatFrees(document, holder, view),
+  };
+}
+
+function stateText({ name, phase, owner, epoch, spec }: VolumeDocument): string {
+  return `volume ${name} is ${phase}, owned by ${owner}, at epoch ${String(epoch)}; ${spec.accessMode}, takeover ${spec.takeover}`;
+}
+
+function holderTexts({ document, nodeState, mountIds }: ExplainInput): readonly string[] {
+  const holders = holdersOf(document);
+  if (holders.length === 0) return ['no node holds it'];
+  const texts = holders.slice(0, HOLDERS_TOLD_MAX).map(({ node, attachment }) => {
+    const { mode, since, epoch, claimedFor, seq, session, nodeUid } = attachment;
+    const ids = mountIds(node);
+    const users = ids === undefined ? 'its agent was not heard about who uses it now' : `used now by ${ids.join(', ') || 'nobody'}`;
+    return (
+      `${node} (${nodeState({ node, nodeUid })}) holds it ${mode} at epoch ${String(epoch)} since ${since}, by its claim ${String(seq)} ` +
+      `for ${claimedFor} in session ${session}; ${users}`
+    );
+  });
+  return holders.length > HOLDERS_TOLD_MAX ? [...texts, `and ${String(holders.length - HOLDERS_TOLD_MAX)} more nodes`] : texts;
+}
+
+/** The operation in flight and the nodes whose answers it needs. */
+function whatIsAwaited({ document, view }: ExplainInput): string | undefined {
+  const { operation } = document;
+  if (operation === undefined) return undefined;
+  const waits = pendingCommands(document).map((command) => {
+    if (sessionOf(view, command) !== undefined) return `${command.node} (in touch)`;
+    if (lostWord(view, command) !== undefined) return `${command.node} (lost, no longer waited for from the next sweep on)`;
+    return command.nodeUid === document.ownerUid
+      ? `${command.node} (gone, another node gets the work when one can take it)`
+      : `${command.node} (gone, until it is back or declared lost)`;
+  });
+  const cause = operation.cause === undefined ? '' : `, because its creation failed: ${operation.cause}`;
+  return `${operation.kind} since ${operation.since}${cause}; the answer of ${waits.join(', ')}`;
+}
+
+function lastEvidence({ evidence }: VolumeDocument): readonly string[] {
+  const last = evidence.at(-1);
+  if (last === undefined) return [];
+  return [`the last attachment that ended was that of ${last.node}, on evidence ${last.kind} at ${last.at}: ${last.detail}`];
+}
+
+interface ExpectedAnswer {
+  readonly text: string;
+  readonly refusal?: NonNullable<VolumeExplanation['refusal']>;
+}
+
+/** What a mount on the node, writing where the access mode allows it, would be answered now: by the very decision that answers it. */
+export function expectedAnswer(document: VolumeDocument, view: ClusterView, node: NodeName): ExpectedAnswer {
+  const mode: MountMode = isReaderOnly(document.spec.accessMode) ? 'ro' : 'rw';
+  const registered = view.node(node);
+  if (registered === undefined) {
+    return refusalText(node, mode, 'NODE_NOT_FOUND', `node ${node} has never registered`, REASONS.NODE_NOT_FOUND.whatToDo);
+  }
+  const session = view.session(node);
+  if (session === undefined) {
+    return refusalText(node, mode, 'NODE_UNAVAILABLE', `node ${node} is gone: it has no session`, `bring ${node} back`);
+  }
+  const mine = document.attachments[node];
+  if (mine?.nodeUid === registered.uid && isSufficient(mine.mode, mode) && document.phase === 'ready') {
+    return { text: `a mount ${mode} on ${node} would join the one that is there` };
+  }
+  const claim: Claim = {
+    node,
+    nodeUid: registered.uid,
+    session: session.session,
+    seq: Number.MAX_SAFE_INTEGER,
+    mode,
+    mountId: 'explain' as MountId, // letters only; it is never recorded
+  };
+  const decision = decideClaim(document, claim, document.name, view);
+  if (decision.type !== 'refuse') {
+    const taken = decision.answer.takeover.map((evidence) => `${evidence.node} on evidence ${evidence.kind}`);
+    const from = taken.length === 0 ? '' : `, taken over from ${taken.join(' and ')}`;
+    return { text: `a mount ${mode} on ${node} would be granted at epoch ${String(decision.answer.attachment.epoch)}${from}` };
+  }
+  if (wantsFence(document, claim, view)) {
+    const held = excludingHolders(document, node, mode).map((holder) => holder.node);
+    return { text: `a mount ${mode} on ${node} would be granted once the storage has refused ${held.join(' and ')} (evidence B)` };
+  }
+  const { reason, message, fields } = decision.failure;
+  return refusalText(node, mode, reason, message, fields['freedBy'] ?? REASONS[reason].whatToDo);
+}
+
+function refusalText(node: NodeName, mode: MountMode, reason: string, message: string, freedBy: string): ExpectedAnswer {
+  return { text: `a mount ${mode} on ${node} would be refused with ${reason}: ${message}`, refusal: { reason, message, freedBy } };
+}
+
+const LEASE_ASSUMES =
+  'evidence C rests on this: the guardian of the holder’s node runs, the clocks drift within their bound, and the node is not paused whole while its writers go on';
+
+/** Keeps the summary readable; the list of holders has them all. */
+const HOLDERS_TOLD_MAX = 16;

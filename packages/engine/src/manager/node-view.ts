@@ -1,0 +1,58 @@
+import { AppError } from '@volplane/base';
+import { sessionOf, type NodeDocument, type NodeIdentity, type NodeName, type NodeState, type NodeView } from '@volplane/domain';
+import type { ClusterCache } from '../store/cluster-cache.js';
+import { viewOf } from '../store/cluster-view.js';
+import type { Sessions } from './sessions.js';
+import type { Clock } from '@volplane/base';
+
+/** Shows nodes as this manager knows them. */
+export class NodeViews {
+  readonly #cache: ClusterCache;
+  readonly #sessions: Sessions;
+  readonly #clock: Clock;
+
+  constructor(parts: { readonly cache: ClusterCache; readonly sessions: Sessions; readonly clock: Clock }) {
+    this.#cache = parts.cache;
+    this.#sessions = parts.sessions;
+    this.#clock = parts.clock;
+  }
+
+  /** @throws AppError NODE_NOT_FOUND */
+  view(name: NodeName): NodeView {
+    const document = this.document(name);
+    const identity = { node: name, nodeUid: document.uid };
+    const session = sessionOf(viewOf(this.#cache, this.#clock), identity);
+    return {
+      name,
+      uid: document.uid,
+      state: this.state(identity),
+      drivers: document.drivers,
+      labels: document.labels,
+      version: document.version,
+      registeredAt: document.registeredAt,
+      cordoned: document.cordoned,
+      ...(session === undefined ? {} : { sessionSince: session.since }),
+      attachedVolumes: this.#cache.volumes.attachedOn(name).size,
+      ownedVolumes: this.#cache.volumes.ownedBy(name).size,
+    };
+  }
+
+  /** @throws AppError NODE_NOT_FOUND */
+  document(name: NodeName): NodeDocument {
+    const record = this.#cache.nodes.get(name);
+    if (record === undefined) throw new AppError('NODE_NOT_FOUND', `node ${name} has never registered`, { node: name });
+    return record.document;
+  }
+
+  /** The state of this very machine; a machine that another one has replaced under its name is lost. */
+  state({ node, nodeUid }: NodeIdentity): NodeState {
+    const document = this.#cache.nodes.get(node)?.document;
+    if (document !== undefined && (document.uid !== nodeUid || document.lost !== undefined)) return 'lost';
+    if (this.#cache.sessions.get(node)?.document.nodeUid !== nodeUid) return 'gone';
+    const heard = this.#sessions.heard(node);
+    return heard !== undefined && heard.agoMs > SILENT_MS ? 'silent' : 'connected';
+  }
+}
+
+/** Heartbeats come every few seconds to some manager; one that has heard none for this long calls the node silent. */
+const SILENT_MS = 30_000;
