@@ -36,7 +36,7 @@ describe('hazards of etcd that EtcdKv covers', () => {
     await proxy.stop();
   });
 
-  it('H1: never calls a lease alive without an answer to that very refresh, and gone with the first answer after its end', async () => {
+  it('never calls a lease alive without an answer to that very refresh, and gone with the first answer after its end', async () => {
     const { lease } = await distant.grantLease(1_000);
     await distant.transact([put('/h1/session', 'distant', lease)]);
     expect(await distant.keepAliveLease(lease)).to.equal(true);
@@ -61,7 +61,7 @@ describe('hazards of etcd that EtcdKv covers', () => {
     expect(first.alive).to.equal(false);
   });
 
-  it('H2: refuses what a leader writes that has lost its lease, however late it hears of that', async () => {
+  it('refuses what a leader writes that has lost its lease, however late it hears of that', async () => {
     const old = await distant.grantLease(1_000);
     await distant.transact([put('/h2/leader', 'distant', old.lease)]);
     proxy.freeze();
@@ -83,7 +83,7 @@ describe('hazards of etcd that EtcdKv covers', () => {
     expect((await near.get('/h2/data')).entry?.value).to.equal('near');
   });
 
-  it('H4: says that a watch begins in compacted history, and works from a new list on', async () => {
+  it('says that a watch begins in compacted history, and works from a new list on', async () => {
     await near.transact([put('/h4/a', '1')]);
     const [second] = await near.transact([put('/h4/a', '2')]);
     const [third] = await near.transact([put('/h4/b', '3')]);
@@ -105,7 +105,7 @@ describe('hazards of etcd that EtcdKv covers', () => {
     expect([...stale.breaches, ...record.breaches]).to.deep.equal([]);
   });
 
-  it('H5: resumes behind the last event that it delivered, not behind the revision that etcd names on connecting', async () => {
+  it('resumes behind the last event that it delivered, not behind the revision that etcd names on connecting', async () => {
     const { revision } = await near.get('/h5/');
     const record = recordWatch(distant, { prefix: '/h5/', fromRevision: revision + 1 });
     await near.transact([put('/h5/first', 'x')]);
