@@ -11,3 +11,4 @@ export { mountConfigFault, type MountDriverConfig } from './mount/mount-config.j
 export { MountDriver } from './mount/mount-driver.js';
 export { cifsPreset, nfsPreset } from './mount/mount-presets.js';
 export { openDrivers, openHostedPlugins, type OpenDriversOptions } from './open-drivers.js';
+export { ImageDriver, type ImageDriverConfig } from './image/image-driver.js';

@@ -1,7 +1,7 @@
 import { lstat, mkdir, opendir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@volplane/base';
-import { isVolumeName, parseVolumeName } from '@volplane/domain';
+import { isVolumeName, parseVolumeName, type StringMap } from '@volplane/domain';
 import { findMountsBelow, syncDirectory, writeFileAtomic } from '@volplane/host';
 import type { DriverVolume, FoundVolume } from '@volplane/ports';
 import type { DriverContext } from './driver-context.js';
@@ -39,6 +39,11 @@ export class VolumeFolders {
     return join(this.root, parseVolumeName(name));
   }
 
+  /** How the paths of folders begin in which creates of this volume work. */
+  stagedPrefix(volume: DriverVolume): string {
+    return join(this.root, STAGING, `${volume.uid}-`);
+  }
+
   /** Whose the place is. @throws AppError DRIVER_UNAVAILABLE when that cannot be told */
   async look(volume: DriverVolume): Promise<Place> {
     const folder = this.folder(volume.name);
@@ -64,15 +69,16 @@ export class VolumeFolders {
    * Makes the folder with its marker, and with what `fill` puts into it, in one step. There already: fine.
    *
    * @param fill - works in the staged folder; what it rejects with is passed on after the staged folder is gone
+   * @param details - kept in the marker
    * @throws AppError FOREIGN_DATA, NO_CAPACITY, DRIVER_FAILED, DRIVER_UNAVAILABLE
    */
-  async create(volume: DriverVolume, fill: (stagedFolder: string) => Promise<void>): Promise<void> {
+  async create(volume: DriverVolume, fill: (stagedFolder: string) => Promise<void>, details?: StringMap): Promise<void> {
     const place = await this.look(volume);
     if (place.kind === 'own') return;
     if (place.kind === 'foreign') throw this.foreign(volume, place.fault);
-    const staged = join(this.root, STAGING, `${volume.uid}-${this.#context.random.hex(8)}`);
+    const staged = `${this.stagedPrefix(volume)}${this.#context.random.hex(8)}`;
     try {
-      await this.#stage(volume, staged, fill);
+      await this.#stage({ ...markerOf(volume, this.#context.clock.wallMs()), ...(details === undefined ? {} : { details }) }, staged, fill);
       await this.#context.onStep('staged');
       await this.#publish(volume, staged);
     } catch (error) {
@@ -124,17 +130,10 @@ export class VolumeFolders {
     return new AppError('FOREIGN_DATA', text, { volume: volume.name, uid: volume.uid });
   }
 
-  async #stage(volume: DriverVolume, staged: string, fill: (stagedFolder: string) => Promise<void>): Promise<void> {
+  async #stage(marker: VolumeMarker, staged: string, fill: (stagedFolder: string) => Promise<void>): Promise<void> {
     await mkdir(join(this.root, STAGING), { recursive: true, mode: 0o700 });
     await mkdir(staged, { mode: FOLDER_MODE });
     await this.#context.onStep('staging folder made');
-    const marker: VolumeMarker = {
-      schema: 1,
-      name: volume.name,
-      uid: volume.uid,
-      options: volume.options,
-      createdAt: new Date(this.#context.clock.wallMs()).toISOString(),
-    };
     await fill(staged);
     await writeFileAtomic(join(staged, MARKER_FILE), `${JSON.stringify(marker, undefined, 2)}\n`);
   }
@@ -177,6 +176,10 @@ export class VolumeFolders {
       if (name.startsWith(`${volume.uid}-`)) await this.trash.destroy(join(folder, name), signal);
     }
   }
+}
+
+function markerOf(volume: DriverVolume, nowMs: number): VolumeMarker {
+  return { schema: 1, name: volume.name, uid: volume.uid, options: volume.options, createdAt: new Date(nowMs).toISOString() };
 }
 
 /** Undefined: there is nothing. */

@@ -12,6 +12,8 @@ export interface VolumeMarker {
   readonly createdAt: string;
   /** The data was there before the volume and is not deleted with it. */
   readonly adopted?: boolean;
+  /** What the driver decided at the create and must know later, whatever its configuration says then. */
+  readonly details?: StringMap;
 }
 
 export const MARKER_FILE = 'volume.json';
@@ -23,6 +25,7 @@ const SCHEMA = z.object({
   options: z.record(z.string(), z.string()),
   createdAt: z.string(),
   adopted: z.boolean().exactOptional(),
+  details: z.record(z.string(), z.string()).exactOptional(),
 });
 
 /** @returns the fault instead of a marker when the text is not one */

@@ -20,3 +20,12 @@ export { lockFolder, type FolderLock } from './folder-lock.js';
 export { bootMs } from './guardian/boot-clock.js';
 export { GuardianClient, type GuardianClientOptions } from './guardian/guardian-client.js';
 export { GuardianServer, type GuardianServerOptions } from './guardian/guardian-server.js';
+export {
+  attachLoopDevice,
+  detachLoopDevice,
+  findLoopDevices,
+  growLoopDevice,
+  hasFileSystem,
+  listLoopDevices,
+  type LoopDevice,
+} from './loop-device.js';

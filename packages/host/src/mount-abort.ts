@@ -58,7 +58,25 @@ async function shutdownFileSystem(run: ToolRunner, entry: MountEntry): Promise<v
       target: entry.target,
     });
   }
+  await thawFileSystem(run, entry);
   await flushBlockDevice(run, entry);
+}
+
+/**
+ * On a file system that a snapshot holds frozen, writers would wait for ever once it is detached, and could not even be
+ * killed. Shut down, it can be thawed: they get their error.
+ */
+async function thawFileSystem(run: ToolRunner, entry: MountEntry): Promise<void> {
+  const outcome = await run({
+    file: 'fsfreeze',
+    args: ['--unfreeze', entry.target],
+    timeoutMs: SHUTDOWN_MS_MAX,
+    purpose: `thaw of the file system at ${entry.target}`,
+  });
+  // EINVAL: it was not frozen.
+  if (outcome.code !== 0 && !/invalid argument|input\/output error/i.test(outcome.stderr)) {
+    throw new AppError('DRIVER_UNAVAILABLE', `the file system at ${entry.target} is shut down, but could not be thawed: ${outcome.stderr}`);
+  }
 }
 
 async function flushBlockDevice(run: ToolRunner, entry: MountEntry): Promise<void> {

@@ -20,7 +20,7 @@ interface FolderWorldPlan {
   readonly hasForeign?: (folder: TestFolder, name: string) => Promise<boolean>;
   /** Links cannot stand in place of a volume. */
   readonly noLinks?: boolean;
-  readonly traits: Pick<DriverWorld, 'readOnlyEnforced' | 'busyRefused' | 'erasesData' | 'remountsWhileAborted'> & {
+  readonly traits: Pick<DriverWorld, 'readOnlyEnforced' | 'busyRefused' | 'erasesData' | 'remountsWhileAborted' | 'expandsWhileMounted'> & {
     readonly sizeBytes?: number;
   };
 }

@@ -98,14 +98,16 @@ function featureCrashTests(world: () => DriverWorld): void {
   it('repeats an expand and a snapshot that were cut short anywhere', async () => {
     const { sizeBytes } = world();
     const { capabilities } = world().driver().info;
+    const create = (driver: VolumeDriver, volume: DriverVolume): Promise<void> => driver.create(volume, CALM);
     const prepare = async (driver: VolumeDriver, volume: DriverVolume): Promise<void> => {
-      await driver.create(volume, CALM);
+      await create(driver, volume);
       await driver.mount(volume, { mode: 'rw' }, CALM);
     };
     if (capabilities.expand && sizeBytes !== undefined) {
+      const isMounted = world().expandsWhileMounted !== false;
       const expand = async (driver: VolumeDriver, volume: DriverVolume): Promise<unknown> =>
         await driver.expand?.(volume, 2 * sizeBytes, CALM);
-      await crashEverywhere(world(), { prepare, crash: expand, recover: expand });
+      await crashEverywhere(world(), { prepare: isMounted ? prepare : create, crash: expand, recover: expand });
     }
     if (capabilities.snapshot) {
       const snapshot = async (driver: VolumeDriver, volume: DriverVolume): Promise<unknown> => await driver.snapshot?.(volume, 'one', CALM);

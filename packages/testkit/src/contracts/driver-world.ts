@@ -21,6 +21,8 @@ export interface DriverWorld {
   readonly busyRefused: boolean;
   /** A volume that was aborted can be mounted anew while a process still has the old one open. Absent = true. */
   readonly remountsWhileAborted?: boolean;
+  /** A mounted volume can be expanded. Absent = true. */
+  readonly expandsWhileMounted?: boolean;
   /** The volume's data goes with it. False for what was there before the volume. */
   readonly erasesData: boolean;
   /** Volumes of one name and different uids live side by side, so no place can be taken by another. Absent: a name is one place. */
