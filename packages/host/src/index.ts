@@ -29,3 +29,4 @@ export {
   listLoopDevices,
   type LoopDevice,
 } from './loop-device.js';
+export { ArmedMounts } from './guardian/armed-mounts.js';

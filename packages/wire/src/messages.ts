@@ -141,7 +141,10 @@ const fence = z.strictObject({
   epoch: counter,
 });
 
-/** A mount for a caller elsewhere; refused when the agent has counted more than `untilBeat` heartbeats (rule 8). */
+/**
+ * A mount for a caller elsewhere; refused when the agent has counted more than `untilBeat` heartbeats (rule 8).
+ * `requestId` is new for each call: a doubled message joins the first one's answer.
+ */
 const routedMount = z.strictObject({
   type: z.literal('mount'),
   ...addressee,
@@ -149,6 +152,7 @@ const routedMount = z.strictObject({
   mountId,
   mode: mountMode.exactOptional(),
   untilBeat: counter,
+  requestId: z.string().min(1).max(64),
 });
 
 /** Ends every use of the volume on the node, because an operator said so; the release that follows is evidence A. */

@@ -1,22 +1,14 @@
 import { AppError, unreachable, type Clock, type Logger } from '@volplane/base';
 import type { MountId, NodeName, VolumeUid } from '@volplane/domain';
 import type { Bus, BusSubscription } from '@volplane/ports';
-import {
-  agentMessage,
-  answerFailure,
-  answerOk,
-  nodeSubject,
-  parseMessage,
-  type AgentMessage,
-  type AgentMessageOf,
-  type UsersAnswer,
-} from '@volplane/wire';
+import { agentMessage, answerFailure, answerOk, nodeSubject, parseMessage, type AgentMessage, type UsersAnswer } from '@volplane/wire';
 import { callApi } from '../api-call.js';
 import type { VolplaneApi } from '../api.js';
 import type { AgentBook } from './agent-book.js';
 import type { AgentSession } from './agent-session.js';
 import type { Commands } from './commands.js';
 import type { GlobalMounts } from './global-mounts.js';
+import { RoutedMounts } from './routed-mounts.js';
 
 /** Answers managers' messages; every failure becomes an answer, nothing ends the process. */
 export function serveManagers(parts: {
@@ -31,19 +23,13 @@ export function serveManagers(parts: {
   readonly log: Logger;
 }): BusSubscription {
   const { node, bus, session, commands, mounts, api, clock, log } = parts;
-  const mount = (message: AgentMessageOf<'mount'>): Promise<unknown> => {
-    commands.checkAddressee(message);
-    if (session.beat > message.untilBeat) {
-      throw new AppError(
-        'DEADLINE_EXCEEDED',
-        `the mount of volume ${message.name} came too late to node ${node}; nothing was begun, repeat it if it is still wanted`,
-        { volume: message.name, node },
-      );
-    }
-    const { name, mountId, mode } = message;
+  const routed = new RoutedMounts({
+    node,
+    beat: () => session.beat,
     // The node's own API, which knows whether the name is a local volume; the caller elsewhere bounds its waiting itself.
-    return api.mountVolume({ name, mountId, ...(mode === undefined ? {} : { mode }) }, { signal: NEVER, timeoutMs: ROUTED_MOUNT_MS });
-  };
+    mount: ({ name, mountId, mode }) =>
+      api.mountVolume({ name, mountId, ...(mode === undefined ? {} : { mode }) }, { signal: NEVER, timeoutMs: ROUTED_MOUNT_MS }),
+  });
   const handle = async (message: AgentMessage): Promise<unknown> => {
     switch (message.type) {
       case 'command':
@@ -51,13 +37,12 @@ export function serveManagers(parts: {
       case 'fence':
         return await commands.fence(message);
       case 'mount':
-        return await mount(message);
+        commands.checkAddressee(message);
+        return await routed.run(message);
       case 'force-release':
         commands.checkAddressee(message);
-        {
-          await mounts.forceRelease(message.name, message.uid, message.note);
-          return;
-        }
+        await mounts.forceRelease(message.name, message.uid, message.note);
+        return undefined;
       case 'users':
         return usersOf(parts.book, session.beat, message.uids);
       case 'call':

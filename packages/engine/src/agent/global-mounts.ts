@@ -137,7 +137,10 @@ export class GlobalMounts {
         return;
       }
       this.#log.warn('mount of an earlier life is gone or unused, released', { volume: name, mountIds: record.mountIds });
-      await this.#unmountAndRelease({ ...record, mountIds: [] }, 'not mounted any more when the agent came back');
+      // Void before the driver is asked: should it fail, the record is found again and nobody joins it meanwhile.
+      const ended: MountRecord = { ...record, state: 'aborted', mountIds: [] };
+      await this.#book.write({ mounts: { [name]: ended } });
+      await this.#unmountAndRelease(ended, 'not mounted any more when the agent came back');
     });
   }
 

@@ -250,7 +250,7 @@ export class LocalVolumes implements Recoverable {
       if (record.mountIds.length === 0) return;
       const { path } = await this.inspect(record);
       if (path !== undefined) this.#log.info('local mount restored', { volume: name, mountIds: record.mountIds });
-      else await this.#unmount(record);
+      else await this.#unmount(await this.#save({ ...record, mountIds: [] }));
     });
   }
 

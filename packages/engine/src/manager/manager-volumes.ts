@@ -171,6 +171,7 @@ export class ManagerVolumes {
         name,
         mountId,
         untilBeat: beat + ROUTED_MOUNT_BEATS,
+        requestId: this.#operations.newOperationId(),
         ...(request.mode === undefined ? {} : { mode: request.mode }),
       },
       mountAnswer,

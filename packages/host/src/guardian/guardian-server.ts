@@ -145,7 +145,10 @@ export class GuardianServer {
     if (this.#closed) return;
     const nextMs = this.#armed.nextLookMs(now());
     this.#cancelLook();
-    if (nextMs !== undefined) this.#cancelLook = this.#options.clock.after(Math.max(1, nextMs - now()), () => this.#lookNow());
+    if (nextMs !== undefined)
+      this.#cancelLook = this.#options.clock.after(Math.max(1, nextMs - now()), () => {
+        this.#lookNow();
+      });
   }
 
   #lookNow(): void {
@@ -175,14 +178,19 @@ export class GuardianServer {
     const { now, clock } = this.#options;
     const nextMs = this.#armed.nextLookMs(now());
     this.#cancelLook();
-    if (nextMs !== undefined && !this.#closed) this.#cancelLook = clock.after(Math.max(1, nextMs - now()), () => this.#lookNow());
+    if (nextMs !== undefined && !this.#closed)
+      this.#cancelLook = clock.after(Math.max(1, nextMs - now()), () => {
+        this.#lookNow();
+      });
     this.#watchIdle();
   }
 
   #watchIdle(): void {
     this.#cancelIdle();
     if (this.#closed || this.#armed.size > 0 || this.#sockets.size > 0) return;
-    this.#cancelIdle = this.#options.clock.after(IDLE_MS, () => this.onIdle());
+    this.#cancelIdle = this.#options.clock.after(IDLE_MS, () => {
+      this.onIdle();
+    });
   }
 }
 

@@ -1,0 +1,378 @@
+import { AppError, seededRandom, silentLogger, type LogFields, type Logger } from '@volplane/base';
+import type { AccessMode, NodeName, TakeoverPolicy } from '@volplane/domain';
+import { Agent, DEFAULT_BRAKE, Manager, type CallContext, type VolplaneApi } from '@volplane/engine';
+import {
+  FakeDriver,
+  FakeKernel,
+  FakeStorage,
+  MemoryBusNetwork,
+  MemoryDisk,
+  MemoryKv,
+  type FakeFault,
+  type MemoryJournal,
+} from '@volplane/testkit';
+import { Checks } from './checks.js';
+import { ProcessClock, SimTime, settled } from './sim-clock.js';
+import { SimGuardian, SimGuardianLink, type GuardianFile } from './sim-guardian.js';
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly managers: number;
+  readonly sessionTtlMs: number;
+  readonly trace?: (line: string) => void;
+}
+
+/** How the ways between processes behave at the moment. */
+export interface Weather {
+  lossRate: number;
+  doubleRate: number;
+  delayMsMax: number;
+  kvDelayMsMax: number;
+  kvFailRate: number;
+  kvLostAnswerRate: number;
+  watchDelayMsMax: number;
+  driverFaultRate: number;
+  diskDelayMsMax: number;
+}
+
+export const CALM: Weather = {
+  lossRate: 0,
+  doubleRate: 0,
+  delayMsMax: 2,
+  kvDelayMsMax: 3,
+  kvFailRate: 0,
+  kvLostAnswerRate: 0,
+  watchDelayMsMax: 3,
+  driverFaultRate: 0,
+  diskDelayMsMax: 1,
+};
+
+interface LiveManager {
+  readonly id: string;
+  readonly manager: Manager;
+  readonly clock: ProcessClock;
+  /** Cut off from etcd. */
+  kvCut: boolean;
+}
+
+interface LiveAgent {
+  readonly agent: Agent;
+  readonly clock: ProcessClock;
+  readonly driver: FakeDriver;
+  readonly journal: MemoryJournal;
+  readonly guardianLink: SimGuardianLink;
+}
+
+/** One machine: its kernel, disk and clock rate outlive its agent; the kernel's mounts and the guardian's file end with its power. */
+export interface SimNode {
+  readonly name: NodeName;
+  readonly kernel: FakeKernel;
+  readonly disk: MemoryDisk;
+  readonly rate: number;
+  guardianFile: GuardianFile;
+  guardian: SimGuardian | undefined;
+  agent: LiveAgent | undefined;
+  powered: boolean;
+}
+
+/** Managers, agents, etcd, bus and storage in one process, driven by one seed. */
+export class World {
+  readonly time = new SimTime();
+  readonly random: ReturnType<typeof seededRandom>;
+  readonly checks = new Checks();
+  readonly storage: FakeStorage;
+  readonly kv: MemoryKv;
+  readonly network: MemoryBusNetwork;
+  readonly nodes: SimNode[] = [];
+  readonly managers: LiveManager[] = [];
+  readonly options: WorldOptions;
+  weather: Weather = { ...CALM };
+  events = 0;
+  #managersStarted = 0;
+  readonly #trueClock: ProcessClock;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.random = seededRandom(options.seed);
+    this.#trueClock = new ProcessClock(this.time, 1);
+    this.storage = new FakeStorage(this.#trueClock, {
+      onWrite: (write) => {
+        this.checks.onWrite(write);
+      },
+    });
+    this.kv = new MemoryKv({ clock: this.#trueClock });
+    this.network = new MemoryBusNetwork({ clock: this.#trueClock, random: this.random });
+    this.network.setFate(() => this.#fate());
+    this.kv.watch(
+      { prefix: '/volplane/volumes/', fromRevision: 1 },
+      {
+        onEvents: (events) => {
+          this.checks.onKvEvents(events);
+        },
+        onProgress: () => undefined,
+        onEnd: (error) => {
+          throw error;
+        },
+      },
+    );
+    for (let index = 0; index < options.nodes; index += 1) this.nodes.push(this.#makeNode(`n${String(index + 1)}` as NodeName));
+    for (let index = 0; index < options.managers; index += 1) this.startManager();
+    for (const node of this.nodes) this.powerOn(node);
+  }
+
+  trace(line: string): void {
+    this.options.trace?.(`${(this.time.nowMs / 1000).toFixed(3).padStart(8)} ${line}`);
+  }
+
+  /** Runs until `untilMs` of true time, checking after every event. @throws Violation */
+  async run(untilMs: number): Promise<void> {
+    while (await this.time.step(untilMs)) {
+      this.events += 1;
+      this.checks.afterEvent(
+        this.nodes.map((node) => node.kernel),
+        this.storage,
+      );
+    }
+    await settled();
+  }
+
+  /** Every `everyMs` on average, until `untilMs`. */
+  often(everyMs: number, untilMs: number, act: () => void): void {
+    const plan = (): void => {
+      const delayMs = -Math.log(1 - this.random.float()) * everyMs;
+      if (this.time.nowMs + delayMs < untilMs)
+        this.time.after(delayMs, () => {
+          act();
+          plan();
+        });
+    };
+    plan();
+  }
+
+  pick<T>(items: readonly T[]): T | undefined {
+    return items[this.random.int(items.length)];
+  }
+
+  // Processes
+
+  startManager(): void {
+    this.#managersStarted += 1;
+    const id = `m${String(this.#managersStarted)}`;
+    const clock = new ProcessClock(this.time, this.#drift());
+    const live: { kvCut: boolean } = { kvCut: false };
+    const kv = this.kv.connect({
+      beforeApply: () => this.#beforeKv(live),
+      afterApply: () => this.#afterKv(live),
+      scheduleDelivery: (_, deliver) => {
+        const attempt = (): void => {
+          // A watch that is cut off hears nothing until the way is free again.
+          if (live.kvCut) this.time.after(200, attempt);
+          else clock.deliver(deliver);
+        };
+        this.time.after(this.random.float() * this.weather.watchDelayMsMax, attempt);
+      },
+    });
+    const manager = Manager.start({
+      id,
+      address: id,
+      kv,
+      bus: this.network.open(id),
+      clock,
+      random: this.random,
+      log: this.#logger(id),
+      sessionTtlMs: this.options.sessionTtlMs,
+      brake: { ...DEFAULT_BRAKE, lostShareMax: 1 },
+    });
+    this.managers.push(Object.assign(live, { id, manager, clock }));
+    this.trace(`manager ${id} starts`);
+  }
+
+  killManager(live: LiveManager): void {
+    this.trace(`manager ${live.id} is killed`);
+    live.clock.kill();
+    this.network.crash(live.id);
+    this.managers.splice(this.managers.indexOf(live), 1);
+  }
+
+  powerOn(node: SimNode): void {
+    node.powered = true;
+    this.startGuardian(node);
+    this.startAgent(node);
+  }
+
+  /** The machine loses its power: agent, guardian and every mount are gone. */
+  powerOff(node: SimNode): void {
+    this.trace(`node ${node.name} loses its power`);
+    this.killAgent(node);
+    node.guardian?.clock.kill();
+    node.guardian = undefined;
+    node.guardianFile = { mounts: [] };
+    node.kernel.reboot();
+    node.powered = false;
+  }
+
+  startAgent(node: SimNode): void {
+    if (!node.powered || node.agent !== undefined) return;
+    const clock = new ProcessClock(this.time, node.rate);
+    const driver = new FakeDriver({
+      storage: this.storage,
+      kernel: node.kernel,
+      // Mount helpers are processes of their own: they run on while the agent is stopped.
+      clock: this.#trueClock,
+      name: 'fake',
+      fault: ({ method }) => this.#driverFault(method),
+    });
+    const journal = node.disk.open({ beforeSync: () => this.#delay(clock, this.weather.diskDelayMsMax) });
+    const guardianLink = new SimGuardianLink(() => node.guardian, clock);
+    const agent = Agent.start({
+      node: node.name,
+      labels: {},
+      version: 'sim',
+      journal,
+      bus: this.network.open(node.name),
+      drivers: [driver],
+      guardian: guardianLink,
+      clock,
+      random: this.random,
+      log: this.#logger(node.name),
+    });
+    node.agent = { agent, clock, driver, journal, guardianLink };
+    this.trace(`agent ${node.name} starts`);
+  }
+
+  killAgent(node: SimNode): void {
+    const live = node.agent;
+    if (live === undefined) return;
+    this.trace(`agent ${node.name} is killed`);
+    live.clock.kill();
+    live.journal.crash();
+    live.driver.end();
+    this.network.crash(node.name);
+    node.agent = undefined;
+  }
+
+  startGuardian(node: SimNode): void {
+    if (!node.powered || node.guardian !== undefined) return;
+    node.guardian = new SimGuardian(this.time, node.rate, node.kernel, node.guardianFile);
+    node.agent?.guardianLink.changed();
+  }
+
+  killGuardian(node: SimNode): void {
+    if (node.guardian === undefined) return;
+    this.trace(`guardian of ${node.name} is killed`);
+    node.guardian.clock.kill();
+    node.guardian = undefined;
+    node.agent?.guardianLink.changed();
+  }
+
+  /** The API of some live process: mostly a manager. */
+  someApi(): VolplaneApi | undefined {
+    return this.pick(this.managers)?.manager.api;
+  }
+
+  context(timeoutMs: number): CallContext {
+    const controller = new AbortController();
+    this.time.after(timeoutMs, () => {
+      controller.abort(new AppError('DEADLINE_EXCEEDED', 'the caller waits no longer'));
+    });
+    return { signal: controller.signal, timeoutMs };
+  }
+
+  #makeNode(name: NodeName): SimNode {
+    return {
+      name,
+      kernel: new FakeKernel(name),
+      disk: new MemoryDisk(),
+      rate: this.#drift(),
+      guardianFile: { mounts: [] },
+      guardian: undefined,
+      agent: undefined,
+      powered: false,
+    };
+  }
+
+  /** Within half the bound that sessions allow between two clocks. */
+  #drift(): number {
+    return 1 + (this.random.float() - 0.5) * 0.004;
+  }
+
+  #fate(): readonly number[] {
+    const { lossRate, doubleRate, delayMsMax } = this.weather;
+    if (this.random.float() < lossRate) return [];
+    const delay = (): number => this.random.float() * delayMsMax;
+    return this.random.float() < doubleRate ? [delay(), delay() * 10] : [delay()];
+  }
+
+  async #beforeKv(live: { readonly kvCut: boolean }): Promise<void> {
+    await this.#trueDelay(this.weather.kvDelayMsMax);
+    if (live.kvCut || this.random.float() < this.weather.kvFailRate) {
+      await this.#trueDelay(500);
+      throw new AppError('STORE_UNAVAILABLE', 'the simulated store is not reached');
+    }
+  }
+
+  async #afterKv(live: { readonly kvCut: boolean }): Promise<void> {
+    await this.#trueDelay(this.weather.kvDelayMsMax);
+    if (live.kvCut || this.random.float() < this.weather.kvLostAnswerRate) {
+      await this.#trueDelay(500);
+      throw new AppError('UNKNOWN_OUTCOME', 'the answer of the simulated store was lost');
+    }
+  }
+
+  #driverFault(method: string): FakeFault | undefined {
+    const roll = this.random.float();
+    if (roll >= this.weather.driverFaultRate)
+      return roll < 0.3 ? { kind: 'slow', delayMs: this.random.float() * 20, survivesEnd: true } : undefined;
+    // A mount that takes longer than its bound is outside what evidence C promises.
+    if (roll < this.weather.driverFaultRate / 2) return { kind: 'slow', delayMs: this.random.float() * 800, survivesEnd: true };
+    if (method === 'abort' || method === 'inspect') return undefined;
+    if (method === 'create' || method === 'mount')
+      return {
+        kind: 'fail',
+        error: new AppError(method === 'mount' ? 'MOUNT_FAILED' : 'DRIVER_FAILED', 'the simulated driver failed'),
+        effect: 'none',
+      };
+    return {
+      kind: 'fail',
+      error: new AppError('DRIVER_UNAVAILABLE', 'the simulated driver did not answer'),
+      effect: this.random.float() < 0.5 ? 'done' : 'none',
+    };
+  }
+
+  #trueDelay(msMax: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.time.after(this.random.float() * msMax, resolve);
+    });
+  }
+
+  #delay(clock: ProcessClock, msMax: number): Promise<void> {
+    return new Promise((resolve) => {
+      clock.after(this.random.float() * msMax, resolve);
+    });
+  }
+
+  #logger(name: string): Logger {
+    if (this.options.trace === undefined) return silentLogger;
+    const write = (level: string) => (message: string, fields?: LogFields) => {
+      this.trace(`${name} ${level} ${message} ${shown(fields)}`);
+    };
+    const logger: Logger = { error: write('E'), warn: write('W'), info: write('I'), debug: write('D'), child: () => logger };
+    return logger;
+  }
+}
+
+function shown(fields: LogFields | undefined): string {
+  return JSON.stringify(fields ?? {}, (_, value: unknown) =>
+    value instanceof AppError ? `${value.reason} ${value.message}` : value instanceof Error ? value.stack : value,
+  );
+}
+
+/** What volumes of the workload are like: every mode with a policy that can be kept. */
+export const KINDS: readonly { readonly accessMode: AccessMode; readonly takeover: TakeoverPolicy }[] = [
+  { accessMode: 'single-node-writer', takeover: 'lease' },
+  { accessMode: 'single-node-writer', takeover: 'manual' },
+  { accessMode: 'single-node-writer', takeover: 'storage' },
+  { accessMode: 'multi-node-single-writer', takeover: 'lease' },
+  { accessMode: 'multi-node-multi-writer', takeover: 'manual' },
+];
