@@ -135,17 +135,19 @@ export class FileJournal implements Journal {
   }
 
   async #flush(): Promise<void> {
-    while (this.#waiting.length > 0 && this.#failure === undefined) {
+    while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0);
       try {
         // One batch at a time: a batch is on the disk before the next is begun, the format relies on it.
         await this.#append(batch);
-        for (const write of batch) write.resolve();
+        for (const write of batch) {
+          this.#pendingBytes -= write.bytes + WRITE_OVERHEAD_BYTES;
+          write.resolve();
+        }
         if (this.#logBytes > this.#compactAtBytes) await this.#compact();
       } catch (error) {
         this.#fail(error, batch);
       }
-      this.#pendingBytes -= batch.reduce((sum, { bytes }) => sum + bytes + WRITE_OVERHEAD_BYTES, 0);
     }
     this.#flushing = undefined;
   }

@@ -8,6 +8,7 @@ import { silentLogger, systemRandom, type Logger } from '@volplane/base';
 import { gate, journalContract, rejection, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
 import { FileJournal, type FileJournalOptions } from '../src/file-journal.js';
+import { encodeChanges, encodeHeader, encodeRecord } from '../src/journal-format.js';
 import { openLogFile } from '../src/log-file.js';
 
 let folder: string;
@@ -75,14 +76,14 @@ describe('file journal', () => {
     for (let round = 0; round < 3; round += 1) {
       // One process after the other: each takes over from one that was killed.
       const { child, lines } = await startProcess(String(last));
-      await waitFor(() => lines().length > 1_500, { what: 'it has written' });
+      await waitFor(() => lines().length > 600, { what: 'it has written more than the journal keeps without a compaction' });
       await killed(child);
       const acknowledged = lines().slice(1).map(Number);
       const journal = await own();
       const newest = Number(journal.get('last'));
       expect(newest).to.be.at.least(Math.max(...acknowledged));
       for (const number of acknowledged) {
-        expect(journal.get(`written/${String(number % 1_000)}`), `write ${String(number)}`)
+        expect(journal.get(`written/${String(number % 100)}`), `write ${String(number)}`)
           .to.have.property('number')
           .that.is.at.least(number);
       }
@@ -166,6 +167,19 @@ describe('file journal', () => {
       ['a', 1],
       ['c', 3],
     ]);
+  });
+
+  it('never brings back a write of a torn batch', async () => {
+    const record = (seq: number, key: string): string => encodeRecord(seq, 2, encodeChanges([[key, '1']]));
+    const acknowledged = encodeRecord(1, 1, encodeChanges([['a', '1']]));
+    // The crash left a hole in place of the first of three records.
+    const torn = [record(2, 'b').replace('"b"', '"x"'), record(3, 'c'), record(4, 'd')];
+    await writeFile(join(folder, 'journal'), [encodeHeader(0), acknowledged, ...torn].join(''));
+    const journal = await own();
+    await journal.write({ e: 1 });
+    await journal.close();
+    const keys = [...(await own()).entries('')].map(([key]) => key);
+    expect(keys).to.deep.equal(['a', 'e']);
   });
 
   it('refuses damage in the middle and leaves the file as it is', async () => {

@@ -17,7 +17,7 @@ async function writer(): Promise<never> {
   for (;;) {
     const number = (next += 1);
     // Each writer waits for its own write: eight share a sync.
-    await journal.write({ [`written/${String(number % 1_000)}`]: { number, filler: 'x'.repeat(1_000) }, last: number });
+    await journal.write({ [`written/${String(number % 100)}`]: { number, filler: 'x'.repeat(5_000) }, last: number });
     process.stdout.write(`${String(number)}\n`);
   }
 }

@@ -98,7 +98,7 @@ export class MemoryJournal implements Journal {
   }
 
   async #flush(): Promise<void> {
-    while (this.#pending.length > 0 && this.#failure === undefined) {
+    while (this.#pending.length > 0) {
       const count = this.#pending.length;
       try {
         // One batch at a time: writes become durable in the order of their calls.

@@ -43,7 +43,7 @@ export class GuardianServer {
     this.#lock = lock;
   }
 
-  /** @throws AppError DISK_FAILED when another guardian has the folder */
+  /** @throws AppError FOLDER_IN_USE when another guardian has the folder */
   static async open(options: GuardianServerOptions): Promise<GuardianServer> {
     const lock = await lockFolder(options.folder);
     try {

@@ -138,11 +138,14 @@ function boundTests(current: () => Journal, reopened: () => Promise<Journal>): v
   it('refuses writes while too much waits, and takes them again after', async () => {
     const large = 'x'.repeat(JOURNAL_LIMITS.writeBytes - 1_000);
     const count = Math.floor(JOURNAL_LIMITS.pendingBytes / JOURNAL_LIMITS.writeBytes);
-    const waiting = Array.from({ length: count }, (_, number) => current().write({ [`large/${String(number)}`]: large }));
+    const fill = (): Promise<void>[] =>
+      Array.from({ length: count }, (_, number) => current().write({ [`large/${String(number)}`]: large }));
+    const waiting = fill();
     const refusal = await rejection(current().write({ refused: large }));
     expect(refusal.reason).to.equal('OVERLOADED');
     expect(current().get('refused')).to.equal(undefined);
     await Promise.all(waiting);
+    await Promise.all(fill());
     await current().write({ taken: 'now' });
     expect((await reopened()).get('taken')).to.equal('now');
     expect([...current().entries('large/')]).to.have.length(count);
