@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SpecLevel } from '@volplane/csi';
-import { buildSanity, runSanity, type SanityCount } from './sanity-tool.js';
+import { buildSanity, runSanity, type SanityCount } from './support/sanity-tool.js';
 
 /**
  * `npm run test:csi-sanity`: gets csi-sanity as a Go module and runs it against our CSI processes, once for each level of

@@ -1,3 +1,4 @@
+export { CSI_SETTINGS, csiOptionsFrom, type CsiSettings } from './csi-settings.js';
 export { CsiServer, type CsiServerOptions } from './csi-server.js';
 export { parseEndpoint } from './endpoint.js';
 export { systemNodeHost, type FileSystemUsage, type NodeHost, type Room } from './node/node-host.js';

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
-import { AppError, list, nonEmpty, oneOf, pairs, text, type Settings } from '@volplane/base';
+import { AppError, boolean, list, nonEmpty, oneOf, pairs, text, type Settings } from '@volplane/base';
+import { CSI_SETTINGS } from '@volplane/csi';
 import { isNodeName, parseNodeName } from '@volplane/domain';
 
 /** Every setting of the agent; docs/configuration.md is generated from this table. */
@@ -85,7 +86,12 @@ export const AGENT_SETTINGS = {
     fallback: '',
     parse: list,
   },
-  csi: { help: 'CSI endpoint to serve identity and node on, unix://PATH; empty = none.', fallback: '', parse: text },
+  ...CSI_SETTINGS,
+  csiController: {
+    help: 'Serve the controller on the CSI endpoint too, as callers want it who know one plugin for all.',
+    fallback: 'false',
+    parse: boolean,
+  },
   logLevel: { help: 'error, warn, info or debug.', fallback: 'info', parse: oneOf('error', 'warn', 'info', 'debug') },
   logFormat: { help: 'json or text.', fallback: 'json', parse: oneOf('json', 'text') },
 } as const;

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { ComponentGroup, systemClock, systemRandom, type Logger } from '@volplane/base';
 import { credentialsFrom, NatsBus } from '@volplane/bus-nats';
+import { CsiServer, csiOptionsFrom, systemNodeHost } from '@volplane/csi';
 import { openDrivers } from '@volplane/drivers';
 import { Agent } from '@volplane/engine';
-import { FileJournal } from '@volplane/host';
+import { FileJournal, systemMounts } from '@volplane/host';
 import { RpcServer, tlsFrom } from '@volplane/rpc';
 import type { AgentSettings } from './config.js';
 import { addHostedPlugins, openDockerDoor } from './docker-door.js';
@@ -51,6 +52,7 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
     group.own({ name: 'engine', close: () => agent.stop() });
     const server = await RpcServer.open({ listen: settings.listen, api: agent.api, clock: systemClock, log, ...tlsFrom(settings) });
     group.own({ name: 'gRPC door', close: () => server.close() });
+    if (settings.csi !== '') group.own(await openCsi(settings, agent, log));
     server.setServing(true);
     const docker = await openDockerDoor(settings, { api: agent.api, drivers: drivers.map(({ info }) => info), log });
     if (docker !== undefined) group.own(docker);
@@ -59,6 +61,20 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
     await group.stop();
     throw error;
   }
+}
+
+/** Identity and Node, and Controller as well where one plugin serves all. */
+async function openCsi(settings: AgentSettings, agent: Agent, log: Logger): Promise<CsiServer> {
+  return await CsiServer.open({
+    endpoint: settings.csi,
+    socketMode: settings.csiSocketMode,
+    options: csiOptionsFrom(settings, VERSION),
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    node: { api: agent.api, host: systemNodeHost(systemMounts(systemClock)), node: { name: settings.node, labels: settings.labels } },
+    ...(settings.csiController ? { controller: { api: agent.cluster } } : {}),
+  });
 }
 
 const VERSION = '0.1.0';

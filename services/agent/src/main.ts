@@ -5,7 +5,7 @@ import { openAgent } from './context.js';
 
 const read = readSettings(AGENT_SETTINGS, {
   argv: process.argv.slice(2),
-  env: { VOLPLANE_AGENT_NODE: defaultNodeName(), ...process.env },
+  env: { VOLPLANE_AGENT_NODE: defaultNodeName(), VOLPLANE_AGENT_CSI: process.env['CSI_ENDPOINT'], ...process.env },
   prefix: 'VOLPLANE_AGENT',
   usage: 'volplane-agent: runs the volume drivers of this node.',
 });

@@ -1,4 +1,5 @@
 import { integer, list, nonEmpty, oneOf, text, type Settings } from '@volplane/base';
+import { CSI_SETTINGS } from '@volplane/csi';
 
 /** Every setting of the manager; docs/configuration.md is generated from this table. */
 export const MANAGER_SETTINGS = {
@@ -48,7 +49,7 @@ export const MANAGER_SETTINGS = {
     fallback: '200',
     parse: integer(1, 100_000),
   },
-  csi: { help: 'CSI endpoint to serve identity and controller on, unix://PATH; empty = none.', fallback: '', parse: text },
+  ...CSI_SETTINGS,
   logLevel: { help: 'error, warn, info or debug.', fallback: 'info', parse: oneOf('error', 'warn', 'info', 'debug') },
   logFormat: { help: 'json or text.', fallback: 'json', parse: oneOf('json', 'text') },
   hostName: { help: 'Name of this host, for the default id.', fallback: 'manager', parse: nonEmpty },

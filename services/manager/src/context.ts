@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ComponentGroup, systemClock, systemRandom, type Logger } from '@volplane/base';
 import { credentialsFrom, NatsBus } from '@volplane/bus-nats';
+import { CsiServer, csiOptionsFrom } from '@volplane/csi';
 import { Manager } from '@volplane/engine';
 import { RpcServer, tlsFrom } from '@volplane/rpc';
 import { EtcdKv, type EtcdKvOptions } from '@volplane/store-etcd';
@@ -43,6 +44,11 @@ export async function openManager(settings: ManagerSettings, id: string, log: Lo
     group.own({ name: 'engine', close: () => manager.stop() });
     const server = await RpcServer.open({ listen: settings.listen, api: manager.api, clock: systemClock, log, ...tlsFrom(settings) });
     group.own({ name: 'gRPC door', close: () => server.close() });
+    if (settings.csi !== '') {
+      const options = csiOptionsFrom(settings, VERSION);
+      const door = { endpoint: settings.csi, socketMode: settings.csiSocketMode, options, clock: systemClock, random: systemRandom, log };
+      group.own(await CsiServer.open({ ...door, controller: { api: manager.api } }));
+    }
     const serve = async (): Promise<void> => {
       await manager.ready;
       server.setServing(true);
@@ -71,3 +77,5 @@ function etcdAccess(settings: ManagerSettings): Partial<EtcdKvOptions> {
 function readSecret(path: string): string {
   return path === '' ? '' : readFileSync(path, 'utf8').trim();
 }
+
+const VERSION = '0.1.0';

@@ -6,7 +6,7 @@ import { MANAGER_SETTINGS } from './config.js';
 
 const read = readSettings(MANAGER_SETTINGS, {
   argv: process.argv.slice(2),
-  env: { VOLPLANE_MANAGER_HOST_NAME: hostname(), ...process.env },
+  env: { VOLPLANE_MANAGER_HOST_NAME: hostname(), VOLPLANE_MANAGER_CSI: process.env['CSI_ENDPOINT'], ...process.env },
   prefix: 'VOLPLANE_MANAGER',
   usage: 'volplane-manager: records who owns which volume, and answers callers and agents.',
 });

@@ -7,6 +7,7 @@ import { AgentApi } from './agent-api.js';
 import { AgentBook } from './agent-book.js';
 import { serveManagers } from './agent-messages.js';
 import { AgentSession } from './agent-session.js';
+import { clusterApi } from './cluster-api.js';
 import { Commands } from './commands.js';
 import { DriverSet } from './driver-set.js';
 import { GlobalMounts } from './global-mounts.js';
@@ -34,12 +35,15 @@ export interface AgentOptions {
 /** One node's agent: runs its drivers, keeps its journal, serves its local volumes alone and the global ones through the managers. */
 export class Agent {
   readonly api: VolplaneApi;
+  /** The managers' API, for doors that speak for the cluster. */
+  readonly cluster: VolplaneApi;
   readonly book: AgentBook;
   readonly session: AgentSession;
   readonly #group: ComponentGroup;
 
-  private constructor(api: VolplaneApi, book: AgentBook, session: AgentSession, group: ComponentGroup) {
+  private constructor(api: VolplaneApi, cluster: VolplaneApi, book: AgentBook, session: AgentSession, group: ComponentGroup) {
     this.api = api;
+    this.cluster = cluster;
     this.book = book;
     this.session = session;
     this.#group = group;
@@ -81,7 +85,7 @@ export class Agent {
     group.start(releases);
     const subscription = serveManagers({ node, bus, book, session, commands, mounts, api, clock, log });
     group.own({ name: 'managers', close: () => subscription.close() });
-    return new Agent(api, book, session, group);
+    return new Agent(api, clusterApi(managers), book, session, group);
   }
 
   get nodeUid(): NodeUid | undefined {

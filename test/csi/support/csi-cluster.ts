@@ -1,0 +1,151 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { SpecLevel } from '@volplane/csi';
+import { createClient, type VolplaneClient } from '@volplane/rpc';
+import { startEtcd, startNatsServer, waitFor, type TestServer } from '@volplane/testkit';
+import { ChildProcesses, type Child } from '../../../deploy/dev/swarm/child-processes.js';
+import { CsiClient } from '../../../packages/csi/test/support/csi-client.js';
+
+export interface CsiClusterOptions {
+  readonly level?: SpecLevel;
+  /** Names of the nodes; default one, `n1`. */
+  readonly nodes?: readonly string[];
+  /** Entries of the nodes' driver files; `FOLDER` stands for a folder that all nodes see. */
+  readonly drivers?: readonly object[];
+  /** The driver of volumes whose parameters name none. */
+  readonly driver?: string;
+  /** Settings of the managers beyond the usual. */
+  readonly managerArgs?: readonly string[];
+  readonly agentArgs?: readonly string[];
+}
+
+/** etcd, NATS, a manager and agents as processes of their own, each with its CSI socket. */
+export class CsiCluster {
+  readonly folder: string;
+  readonly #servers: TestServer[] = [];
+  readonly #processes: ChildProcesses;
+  readonly #options: CsiClusterOptions;
+  readonly #clients: { close(): unknown }[] = [];
+  readonly children = new Map<string, Child>();
+  #addresses: { etcd: string; nats: string } = { etcd: '', nats: '' };
+
+  private constructor(folder: string, options: CsiClusterOptions) {
+    this.folder = folder;
+    this.#options = options;
+    this.#processes = new ChildProcesses(folder);
+  }
+
+  /** @throws Error with the end of the log of what did not start; nothing is left running */
+  static async start(options: CsiClusterOptions = {}): Promise<CsiCluster> {
+    const cluster = new CsiCluster(await mkdtemp(join(tmpdir(), 'csi-cluster-')), options);
+    try {
+      await cluster.#startAll();
+      return cluster;
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+  }
+
+  get controllerEndpoint(): string {
+    return `unix://${join(this.folder, 'controller.sock')}`;
+  }
+
+  nodeEndpoint(node: string): string {
+    return `unix://${join(this.folder, node, 'csi.sock')}`;
+  }
+
+  controller(): CsiClient {
+    return this.#owned(new CsiClient(join(this.folder, 'controller.sock')));
+  }
+
+  node(name: string): CsiClient {
+    return this.#owned(new CsiClient(join(this.folder, name, 'csi.sock')));
+  }
+
+  /** The gRPC door of a node's agent. */
+  agent(node: string): VolplaneClient {
+    return this.#owned(createClient({ addresses: [`unix:${join(this.folder, node, 'agent.sock')}`] }));
+  }
+
+  async startManager(): Promise<void> {
+    const { etcd, nats } = this.#addresses;
+    await this.#startService('manager', 'manager', join(this.folder, 'controller.sock'), [
+      ...['--id=manager', '--listen=127.0.0.1:0', `--etcd=${etcd}`, `--nats=${nats}`, '--session-ttl-ms=5000'],
+      ...(this.#options.managerArgs ?? []),
+    ]);
+  }
+
+  async startAgent(node: string): Promise<void> {
+    const data = join(this.folder, node);
+    await mkdir(data, { recursive: true });
+    const drivers = JSON.stringify(this.#options.drivers ?? []).replaceAll('FOLDER', join(this.folder, 'shared'));
+    await writeFile(join(data, 'drivers.json'), drivers);
+    await this.#startService('agent', node, join(data, 'csi.sock'), [
+      ...[`--node=${node}`, `--data-dir=${data}`, `--listen=unix:${join(data, 'agent.sock')}`, `--nats=${this.#addresses.nats}`],
+      ...[`--drivers=${join(data, 'drivers.json')}`, ...(this.#options.agentArgs ?? [])],
+    ]);
+  }
+
+  /** Ends a process as a crash does. */
+  async kill(name: string): Promise<void> {
+    const child = this.children.get(name);
+    if (child === undefined) throw new Error(`nothing named ${name} runs`);
+    process.kill(child.pid, 'SIGKILL');
+    await child.ended;
+    this.children.delete(name);
+  }
+
+  async stop(): Promise<void> {
+    for (const client of this.#clients) await client.close();
+    await this.#processes.stop();
+    await Promise.all(this.#servers.map((server) => server.stop()));
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async #startAll(): Promise<void> {
+    await mkdir(join(this.folder, 'shared'));
+    const [etcd, nats] = await Promise.all([startEtcd(), startNatsServer()]);
+    this.#servers.push(etcd, nats);
+    this.#addresses = { etcd: etcd.endpoints.join(','), nats: nats.url };
+    await this.startManager();
+    for (const node of this.#options.nodes ?? ['n1']) await this.startAgent(node);
+    const { driver = 'local' } = this.#options;
+    const controller = this.controller();
+    await waitFor(async () => (await controller.call('Probe', {})).ready?.value, { what: 'the CSI controller is ready' });
+    await Promise.all(
+      (this.#options.nodes ?? ['n1']).map((node) =>
+        waitFor(
+          async () =>
+            (await this.agent(node).listDrivers({}, CALL)).find(({ info, nodes }) => info.name === driver && nodes.includes(node as never)),
+          {
+            what: `node ${node} offers driver ${driver} to the managers`,
+          },
+        ),
+      ),
+    );
+  }
+
+  async #startService(service: 'manager' | 'agent', name: string, socket: string, args: readonly string[]): Promise<void> {
+    const main = fileURLToPath(new URL(`../../../services/${service}/src/main.ts`, import.meta.url));
+    const { level = '1.12', driver = 'local' } = this.#options;
+    const csi = [`--csi=unix://${socket}`, `--csi-spec=${level}`, `--csi-driver=${driver}`, '--log-level=debug', '--log-format=text'];
+    const client = new CsiClient(socket);
+    try {
+      const isReady = async (): Promise<boolean> => (await client.call('GetPluginInfo', {}, { timeoutMs: 1_000 })).name !== '';
+      const command = { name, command: process.execPath, args: ['--import=tsx', '--conditions=@volplane/source', main, ...args, ...csi] };
+      this.children.set(name, await this.#processes.start(command, isReady));
+    } finally {
+      client.close();
+    }
+  }
+
+  #owned<T extends { close(): unknown }>(client: T): T {
+    this.#clients.push(client);
+    return client;
+  }
+}
+
+const CALL = { signal: new AbortController().signal, timeoutMs: 10_000 };
