@@ -1,0 +1,158 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { CallContext } from '@volplane/engine';
+import { createClient, type VolplaneClient } from '@volplane/rpc';
+import { startEtcd, startNatsServer, waitFor, type EtcdServer, type NatsServer } from '@volplane/testkit';
+
+const SERVICES = fileURLToPath(new URL('../../services', import.meta.url));
+
+/** One manager or agent as a real process; it can be killed and started again with the same settings. */
+export class ServiceProcess {
+  readonly name: string;
+  readonly #main: string;
+  readonly #args: readonly string[];
+  /** Every line that it has logged, over all its lives. */
+  readonly lines: string[] = [];
+  #child: ChildProcess | undefined;
+  #addresses: readonly string[] = [];
+
+  constructor(name: string, service: 'manager' | 'agent', args: readonly string[]) {
+    this.name = name;
+    this.#main = join(SERVICES, service, 'src/main.ts');
+    this.#args = args;
+  }
+
+  /** The TCP address of its gRPC door. */
+  get address(): string {
+    const address = this.#addresses.find((each) => !each.startsWith('unix:'));
+    if (address === undefined) throw new Error(`${this.name} does not serve`);
+    return address;
+  }
+
+  /** Starts it and waits until it serves. */
+  async start(): Promise<void> {
+    this.#addresses = [];
+    const child = spawn(
+      process.execPath,
+      ['--import=tsx', '--conditions=@volplane/source', this.#main, ...this.#args, '--log-level=debug'],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    this.#child = child;
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      this.lines.push(line);
+      const match = /"addresses":(\[[^\]]*\])/.exec(line);
+      if (match?.[1] !== undefined && line.includes(' serves"')) this.#addresses = JSON.parse(match[1]) as string[]; // written by our own log
+    });
+    await waitFor(() => this.#addresses.length > 0 || child.exitCode !== null, { what: `${this.name} to serve` });
+    if (child.exitCode !== null) throw new Error(`${this.name} ended: ${this.lines.slice(-5).join('\n')}`);
+  }
+
+  /** Ends it and waits until it is gone. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill(signal);
+    await waitFor(() => child.exitCode !== null || child.signalCode !== null, { what: `${this.name} to end` });
+  }
+
+  get alive(): boolean {
+    return this.#child?.exitCode === null && this.#child.signalCode === null;
+  }
+}
+
+/** Real etcd, NATS, managers and agents on free loopback ports, with one shared folder as their storage. */
+export class TestCluster {
+  readonly etcd: EtcdServer;
+  readonly nats: NatsServer;
+  readonly folder: string;
+  readonly managers: ServiceProcess[] = [];
+  readonly agents: ServiceProcess[] = [];
+  readonly #clients: VolplaneClient[] = [];
+
+  private constructor(etcd: EtcdServer, nats: NatsServer, folder: string) {
+    this.etcd = etcd;
+    this.nats = nats;
+    this.folder = folder;
+  }
+
+  static async start(size: { readonly managers: number; readonly agents: number; readonly sessionTtlMs?: number }): Promise<TestCluster> {
+    const folder = await mkdtemp(join(tmpdir(), 'volplane-cluster-'));
+    const [etcd, nats] = await Promise.all([startEtcd({}), startNatsServer({})]);
+    const cluster = new TestCluster(etcd, nats, folder);
+    try {
+      await mkdir(join(folder, 'shared'));
+      for (let index = 1; index <= size.managers; index += 1) {
+        cluster.managers.push(
+          new ServiceProcess(`manager-${String(index)}`, 'manager', [
+            '--listen=127.0.0.1:0',
+            `--etcd=${etcd.endpoints.join(',')}`,
+            `--nats=${nats.url}`,
+            `--session-ttl-ms=${String(size.sessionTtlMs ?? 5_000)}`,
+          ]),
+        );
+      }
+      for (let index = 1; index <= size.agents; index += 1) cluster.agents.push(await cluster.#makeAgent(`node-${String(index)}`));
+      await Promise.all([...cluster.managers, ...cluster.agents].map((service) => service.start()));
+      await cluster.settled();
+      return cluster;
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+  }
+
+  /** Every node is connected, at every living manager. */
+  async settled(): Promise<void> {
+    for (const manager of this.managers.filter((each) => each.alive)) {
+      const client = this.client(manager);
+      await waitFor(
+        async () =>
+          (await client.listNodes({}, context())).nodes.filter((node) => node.state === 'connected').length === this.agents.length,
+        {
+          what: `every node to be connected at ${manager.name}`,
+          timeoutMs: 60_000,
+        },
+      );
+    }
+  }
+
+  /** A client of these services, the first one first. */
+  client(...services: readonly ServiceProcess[]): VolplaneClient {
+    const client = createClient({ addresses: services.map((service) => service.address) });
+    this.#clients.push(client);
+    return client;
+  }
+
+  get sharedRoot(): string {
+    return join(this.folder, 'shared');
+  }
+
+  async stop(): Promise<void> {
+    await Promise.allSettled(this.#clients.map((client) => client.close()));
+    await Promise.allSettled([...this.agents, ...this.managers].map((service) => service.kill('SIGKILL')));
+    await Promise.allSettled([this.etcd.stop(), this.nats.stop()]);
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  async #makeAgent(node: string): Promise<ServiceProcess> {
+    const dataDir = join(this.folder, node);
+    await mkdir(dataDir);
+    const drivers = join(dataDir, 'drivers.json');
+    await writeFile(drivers, JSON.stringify([{ name: 'shared', kind: 'shared', root: this.sharedRoot }]));
+    return new ServiceProcess(node, 'agent', [
+      `--node=${node}`,
+      `--data-dir=${dataDir}`,
+      '--listen=127.0.0.1:0',
+      `--nats=${this.nats.url}`,
+      `--drivers=${drivers}`,
+    ]);
+  }
+}
+
+export function context(timeoutMs = 30_000): CallContext {
+  return { signal: AbortSignal.timeout(timeoutMs), timeoutMs };
+}
