@@ -86,9 +86,9 @@ export default defineConfig(
     files: ['services/*/src/{config,main}.ts', 'packages/testkit/**/*.ts', '**/test/**/*.ts', 'deploy/**/*.ts'],
     rules: { 'no-restricted-syntax': ['error', ...WORLD] },
   },
-  // The places where the real clock, timers and randomness are, and the clock of the simulation.
+  // The places where the real clock, timers and randomness are, the clock of the simulation, and the one that agent and guardian share.
   {
-    files: ['packages/base/src/{clock,random}.ts', 'packages/testkit/src/manual-clock.ts'],
+    files: ['packages/base/src/{clock,random}.ts', 'packages/testkit/src/manual-clock.ts', 'packages/host/src/guardian/boot-clock.ts'],
     rules: { 'no-restricted-syntax': ['error', ...ENVIRONMENT] },
   },
   {

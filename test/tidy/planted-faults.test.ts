@@ -21,6 +21,7 @@ const IMPORT_FAULTS: readonly (readonly [path: string, text: string, rule: strin
   ['packages/domain/src/planted-up.ts', "import '../../wire/src/index.js';", 'layer-of-domain'],
   ['packages/engine/src/planted-up.ts', "import '../../store-etcd/src/index.js';", 'layer-of-engine'],
   ['packages/rpc/src/planted-beside.ts', "import '../../store-etcd/src/index.js';", 'layer-of-rpc'],
+  ['packages/host/src/planted-up.ts', "import '../../rpc/src/index.js';", 'layer-of-host'],
   ['packages/drivers/src/planted-up.ts', "import '../../csi/src/index.js';", 'layer-of-drivers'],
   ['packages/host/src/planted-testkit.ts', "import '../../testkit/src/index.js';", 'testkit-is-for-tests'],
   ['packages/rpc/src/planted-service.ts', "import '../../../services/agent/src/main.js';", 'services-stand-apart'],

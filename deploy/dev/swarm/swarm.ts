@@ -32,7 +32,9 @@ export class Swarm {
     await mkdir(join(options.folder, 'shared'), { recursive: true });
     const processes = new ChildProcesses(options.folder);
     try {
-      const children = await startAll(options, addresses, processes, say);
+      const parts = { options, addresses, processes, say };
+      // One kind after the other: each needs the ones before it.
+      const children = [...(await startServers(parts)), ...(await startManagers(parts)), ...(await startAgents(parts))];
       return new Swarm(addresses, children, processes);
     } catch (error) {
       await processes.stop();
@@ -62,81 +64,61 @@ export class Swarm {
   }
 }
 
-async function startAll(
-  options: SwarmOptions,
-  addresses: SwarmAddresses,
-  processes: ChildProcesses,
-  say: (line: string) => void,
-): Promise<readonly Child[]> {
-  const { folder } = options;
-  const children: Child[] = [];
+interface SwarmParts {
+  readonly options: SwarmOptions;
+  readonly addresses: SwarmAddresses;
+  readonly processes: ChildProcesses;
+  readonly say: (line: string) => void;
+}
+
+async function startServers({ options, addresses, processes, say }: SwarmParts): Promise<readonly Child[]> {
   const peers = `http://127.0.0.1:${String(options.etcdPort + 1)}`;
   say(`etcd on ${addresses.etcd}, NATS on ${addresses.nats}`);
-  children.push(
-    await processes.start(
-      {
-        name: 'etcd',
-        command: process.env['VOLPLANE_BIN_ETCD'] ?? 'etcd',
-        args: [
-          '--name=dev',
-          `--data-dir=${join(folder, 'etcd')}`,
-          `--listen-client-urls=${addresses.etcd}`,
-          `--advertise-client-urls=${addresses.etcd}`,
-          `--listen-peer-urls=${peers}`,
-          `--initial-advertise-peer-urls=${peers}`,
-          `--initial-cluster=dev=${peers}`,
-          '--auto-compaction-retention=1h',
-          '--logger=zap',
-        ],
-        env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch },
-      },
-      () => accepts(options.etcdPort),
-    ),
-    await processes.start(
-      {
-        name: 'nats',
-        command: process.env['VOLPLANE_BIN_NATS_SERVER'] ?? 'nats-server',
-        args: ['--addr', '127.0.0.1', '--port', String(options.natsPort)],
-      },
-      () => accepts(options.natsPort),
-    ),
-  );
+  const etcd = {
+    name: 'etcd',
+    command: process.env['VOLPLANE_BIN_ETCD'] ?? 'etcd',
+    args: [
+      '--name=dev',
+      `--data-dir=${join(options.folder, 'etcd')}`,
+      `--listen-client-urls=${addresses.etcd}`,
+      `--advertise-client-urls=${addresses.etcd}`,
+      `--listen-peer-urls=${peers}`,
+      `--initial-advertise-peer-urls=${peers}`,
+      `--initial-cluster=dev=${peers}`,
+      '--auto-compaction-retention=1h',
+      '--logger=zap',
+    ],
+    env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch },
+  };
+  const nats = {
+    name: 'nats',
+    command: process.env['VOLPLANE_BIN_NATS_SERVER'] ?? 'nats-server',
+    args: ['--addr', '127.0.0.1', '--port', String(options.natsPort)],
+  };
+  return [await processes.start(etcd, () => accepts(options.etcdPort)), await processes.start(nats, () => accepts(options.natsPort))];
+}
+
+async function startManagers({ options, addresses, processes, say }: SwarmParts): Promise<readonly Child[]> {
+  const children: Child[] = [];
   for (const [index, address] of addresses.managers.entries()) {
+    const name = `manager-${String(index + 1)}`;
     say(`manager ${String(index + 1)} on ${address}`);
-    children.push(
-      await startService(
-        options,
-        processes,
-        'manager',
-        `manager-${String(index + 1)}`,
-        [
-          `--id=manager-${String(index + 1)}`,
-          `--listen=${address}`,
-          `--etcd=${addresses.etcd}`,
-          `--session-ttl-ms=${String(options.sessionTtlMs)}`,
-        ],
-        addresses.nats,
-        address,
-      ),
-    );
+    const args = [`--id=${name}`, `--listen=${address}`, `--etcd=${addresses.etcd}`, `--session-ttl-ms=${String(options.sessionTtlMs)}`];
+    children.push(await startService(options, processes, 'manager', name, args, addresses.nats, address));
   }
-  for (const agent of addresses.agents) {
-    say(`agent ${agent.node} on ${agent.address} and ${agent.socket}`);
-    const dataDir = join(folder, agent.node);
+  return children;
+}
+
+async function startAgents({ options, addresses, processes, say }: SwarmParts): Promise<readonly Child[]> {
+  const children: Child[] = [];
+  for (const { node, address, socket } of addresses.agents) {
+    say(`agent ${node} on ${address} and ${socket}`);
+    const dataDir = join(options.folder, node);
     await mkdir(dataDir, { recursive: true });
     const drivers = join(dataDir, 'drivers.json');
-    await writeFile(drivers, JSON.stringify([{ name: 'shared', kind: 'shared', root: join(folder, 'shared') }], null, 2));
-    children.push(
-      await startService(
-        options,
-        processes,
-        'agent',
-        agent.node,
-        [`--node=${agent.node}`, `--data-dir=${dataDir}`, `--listen=${agent.socket},${agent.address}`, `--drivers=${drivers}`],
-        addresses.nats,
-        agent.address,
-      ),
-    );
+    await writeFile(drivers, JSON.stringify([{ name: 'shared', kind: 'shared', root: join(options.folder, 'shared') }], null, 2));
+    const args = [`--node=${node}`, `--data-dir=${dataDir}`, `--listen=${socket},${address}`, `--drivers=${drivers}`];
+    children.push(await startService(options, processes, 'agent', node, args, addresses.nats, address));
   }
   return children;
 }

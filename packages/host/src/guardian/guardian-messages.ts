@@ -29,6 +29,3 @@ export type GuardianAnswer = z.infer<typeof guardianAnswer>;
 
 /** What the guardian's file holds. */
 export const armedFile = z.array(armed);
-
-/** A line of a list of every mount that a node can have armed stays below this. */
-export const LINE_BYTES_MAX = 4 * 1024 * 1024;

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Clock, Logger } from '@volplane/base';
 import { lockFolder, type FolderLock } from '../folder-lock.js';
 import { ArmedMounts } from './armed-mounts.js';
+import { boundLines } from './bounded-lines.js';
 import { armedFile, guardianRequest, type GuardianAnswer, type GuardianCall } from './guardian-messages.js';
 
 export interface GuardianServerOptions {
@@ -90,6 +91,7 @@ export class GuardianServer {
   #serve(socket: Socket): void {
     this.#sockets.add(socket);
     this.#watchIdle();
+    boundLines(socket);
     const lines = createInterface({ input: socket });
     lines.on('line', (line) => {
       this.#answer(socket, line).catch((error: unknown) => {
