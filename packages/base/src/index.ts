@@ -1,4 +1,5 @@
 export { abortReason, sleep, systemClock, withTimeout, type Clock } from './clock.js';
+export { sha256Hex } from './digest.js';
 export { AppError, assert, errorText, hasReason, isUnknownOutcome, parseFailure, toFailure, unreachable, type Failure } from './errors.js';
 export { KeyedQueue } from './keyed-queue.js';
 export { ComponentGroup, type Resource, type Service } from './lifecycle.js';

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { AppError, hasReason, type Logger } from '@volplane/base';
+import { AppError, hasReason, sha256Hex, type Logger } from '@volplane/base';
 import {
   decideDeclareLost,
   lossRisk,
@@ -109,7 +108,7 @@ export class NodeLoss {
     // Which volume and which claim: a volume made anew, or claimed again, is another risk in the same words.
     const claims = documents.map((document) => [document.uid, document.attachments[machine.node]?.seq ?? 0, document.epoch]);
     const basis = JSON.stringify([machine.nodeUid, state === 'lost', this.#cache.sessions.has(machine.node), risks, claims, local]);
-    const planRevision = createHash('sha256').update(basis).digest('hex').slice(0, 32);
+    const planRevision = sha256Hex(basis).slice(0, 32);
     return { ...machine, state, planRevision, volumes: [...risks, ...local], done: state === 'lost' && names.length === 0 };
   }
 
