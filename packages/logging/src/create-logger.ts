@@ -1,13 +1,14 @@
 import type { LogFields, Logger } from '@volplane/base';
 import winston from 'winston';
 import { toPlain } from './plain-fields.js';
+import { textLine } from './text-line.js';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 export type LogFormat = 'json' | 'text';
 
 export interface LoggerOptions {
   readonly level: LogLevel;
-  /** `json`: one object a line, for machines. `text`: one line for people. */
+  /** `json`: one object a line, for machines. `text`: for people; errors take further lines. */
   readonly format: LogFormat;
   /** Added to each line. */
   readonly fields?: LogFields;
@@ -67,8 +68,16 @@ class WinstonLogger implements Logger {
 
   #write(level: LogLevel, message: string, fields: LogFields | undefined): void {
     if (LEVELS[level] > this.#levelMax) return;
-    // Under one key, so that a field named `message` or `level` cannot replace the line's own.
-    this.#logger.log({ level, message, ...reserved(toPlain({ ...this.#fields, ...fields })) });
+    this.#logger.log({ ...this.#plainFields(fields), level, message });
+  }
+
+  /** A line is never lost for what is in its fields. */
+  #plainFields(fields: LogFields | undefined): Record<string, unknown> {
+    try {
+      return reserved(toPlain({ ...this.#fields, ...fields }));
+    } catch (error) {
+      return { fieldsUnreadable: String(error) };
+    }
   }
 }
 
@@ -81,12 +90,4 @@ function reserved(fields: Record<string, unknown>): Record<string, unknown> {
     ...(message === undefined ? {} : { fieldMessage: message }),
     ...(timestamp === undefined ? {} : { fieldTimestamp: timestamp }),
   };
-}
-
-function textLine(info: winston.Logform.TransformableInfo): string {
-  const { level, message, timestamp, ...fields } = info;
-  const rest = Object.entries(fields).map(
-    ([key, value]) => `${key}=${typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)}`,
-  );
-  return [String(timestamp), level.toUpperCase().padEnd(5), String(message), ...rest].join(' ');
 }

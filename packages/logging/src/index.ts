@@ -1,2 +1,1 @@
 export { createLogger, type LogFormat, type LoggerOptions, type LogLevel } from './create-logger.js';
-export { toPlain } from './plain-fields.js';

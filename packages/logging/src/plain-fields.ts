@@ -1,60 +1,94 @@
 import { AppError } from '@volplane/base';
+import { isSecretKey, maskSecretText } from './secret-masking.js';
 
-/** Log fields as plain JSON: errors with their causes, secrets masked, everything bounded. Never throws. */
+/**
+ * Log fields as plain JSON: errors with their causes, secrets masked, everything bounded, for each line and in all.
+ *
+ * @throws what a getter or a `toJSON` of the fields throws
+ */
 export function toPlain(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return plainObject(fields, 0);
+  return plainObject(fields, 0, { values: VALUES_MAX, characters: CHARACTERS_MAX });
 }
 
-function plain(value: unknown, depth: number): unknown {
+/** What may still be shown of one line. */
+interface Budget {
+  values: number;
+  characters: number;
+}
+
+const DEPTH_MAX = 6;
+const ITEMS_MAX = 64;
+const TEXT_MAX = 4_096;
+const FRAMES_MAX = 12;
+
+/** Of one line, all depths together. */
+const VALUES_MAX = 500;
+const CHARACTERS_MAX = 32_768;
+
+function plain(value: unknown, depth: number, budget: Budget): unknown {
+  budget.values -= 1;
+  if (budget.values < 0) return '[left out]';
   switch (typeof value) {
     case 'string':
-      return plainText(value);
+      return plainText(value, budget);
     case 'bigint':
-      return value.toString();
+      return plainText(value.toString(), budget);
     case 'function':
     case 'symbol':
       return `[${typeof value}]`;
     case 'object':
-      break;
+      return value === null ? null : plainThing(value, depth, budget);
     default:
       return value;
   }
-  if (value === null) return null;
-  if (value instanceof Error) return plainError(value, depth);
+}
+
+function plainThing(value: object, depth: number, budget: Budget): unknown {
+  if (value instanceof Error) return plainError(value, depth, budget);
   if (depth >= DEPTH_MAX) return '[deeper]';
   if (value instanceof Date) return Number.isNaN(value.valueOf()) ? 'invalid date' : value.toISOString();
   if (ArrayBuffer.isView(value)) return `[${String(value.byteLength)} bytes]`;
-  if (value instanceof Map) return plain(Object.fromEntries(value), depth);
-  const items = Array.isArray(value) ? (value as readonly unknown[]) : value instanceof Set ? [...value.values()] : undefined;
-  if (items === undefined) return plainObject(value as Readonly<Record<string, unknown>>, depth + 1);
-  const shown = items.slice(0, ITEMS_MAX).map((item) => plain(item, depth + 1));
-  return items.length > ITEMS_MAX ? [...shown, `[${String(items.length - ITEMS_MAX)} more]`] : shown;
+  if (value instanceof Map) return plainObject(Object.fromEntries(value as ReadonlyMap<string, unknown>), depth + 1, budget);
+  if (Array.isArray(value) || value instanceof Set) return plainItems([...(value as Iterable<unknown>)], depth + 1, budget);
+  // What says itself how it wants to be shown: URLs, secrets that hide.
+  if (saysItself(value)) return plain(value.toJSON(), depth + 1, budget);
+  return plainObject(value as Readonly<Record<string, unknown>>, depth + 1, budget);
 }
 
-function plainObject(value: Readonly<Record<string, unknown>>, depth: number): Record<string, unknown> {
-  const result: Record<string, unknown> = {};
+function saysItself(value: object): value is { toJSON(): unknown } {
+  return 'toJSON' in value && typeof value.toJSON === 'function';
+}
+
+function plainItems(items: readonly unknown[], depth: number, budget: Budget): readonly unknown[] {
+  const shown = items.slice(0, ITEMS_MAX).map((item) => plain(item, depth, budget));
+  return items.length > shown.length ? [...shown, `[${String(items.length - shown.length)} more]`] : shown;
+}
+
+function plainObject(value: Readonly<Record<string, unknown>>, depth: number, budget: Budget): Record<string, unknown> {
   const keys = Object.keys(value);
-  for (const key of keys.slice(0, ITEMS_MAX)) {
-    if (value[key] === undefined) continue;
-    result[key] = isSecretKey(key) && value[key] !== '' ? '***' : plain(value[key], depth);
+  const shown = keys.slice(0, ITEMS_MAX);
+  const entries: (readonly [string, unknown])[] = [];
+  for (const key of shown) {
+    const each = value[key];
+    if (each === undefined) continue;
+    entries.push([plainText(key, budget), isSecretKey(key) && each !== '' ? '***' : plain(each, depth, budget)]);
   }
-  if (keys.length > ITEMS_MAX) result['…'] = `[${String(keys.length - ITEMS_MAX)} more]`;
-  return result;
+  if (keys.length > shown.length) entries.push(['…', `[${String(keys.length - shown.length)} more]`]);
+  return Object.fromEntries(entries);
 }
 
 /** winston itself shows an error in a field as `{}`. */
-function plainError(error: Error, depth: number): Record<string, unknown> {
+function plainError(error: Error, depth: number, budget: Budget): Record<string, unknown> {
   const own =
     error instanceof AppError
-      ? { reason: error.reason, fields: plainObject(error.failure.fields, depth + 1) }
+      ? { reason: error.reason, fields: plainObject(error.failure.fields, depth + 1, budget) }
       : { name: error.name, stack: firstFrames(error) };
-  const code = 'code' in error ? { code: plain(error.code, DEPTH_MAX) } : {};
-  const causes =
-    error instanceof AggregateError
-      ? { errors: (error.errors as readonly unknown[]).slice(0, ITEMS_MAX).map((each) => plain(each, depth + 1)) }
-      : {};
-  const cause = error.cause === undefined || depth >= DEPTH_MAX ? {} : { cause: plain(error.cause, depth + 1) };
-  return { message: plainText(error.message), ...own, ...code, ...causes, ...cause };
+  const code = 'code' in error ? { code: plain(error.code, DEPTH_MAX, budget) } : {};
+  const shown = { message: plainText(error.message, budget), ...own, ...code };
+  if (depth >= DEPTH_MAX) return shown;
+  const errors = error instanceof AggregateError ? { errors: plainItems(error.errors, depth + 1, budget) } : {};
+  const cause = error.cause === undefined ? {} : { cause: plain(error.cause, depth + 1, budget) };
+  return { ...shown, ...errors, ...cause };
 }
 
 function firstFrames(error: Error): readonly string[] {
@@ -66,18 +100,10 @@ function firstFrames(error: Error): readonly string[] {
 }
 
 /** Masked in twice the length that is shown, so that the cut cannot part a secret from what gives it away. */
-function plainText(text: string): string {
-  const masked = text
-    .slice(0, 2 * TEXT_MAX)
-    .replace(/\b(\w{1,20}:\/\/[^\s:/@]{0,200}):[^\s@/]+@/g, '$1:***@')
-    .replace(/\b(pass(?:word|wd)?=)[^,\s]+/gi, '$1***');
-  return masked.length > TEXT_MAX ? `${masked.slice(0, TEXT_MAX)}… (${String(text.length)} characters)` : masked;
+function plainText(text: string, budget: Budget): string {
+  const charactersMax = Math.max(0, Math.min(TEXT_MAX, budget.characters));
+  const masked = maskSecretText(text.slice(0, 2 * TEXT_MAX));
+  const shown = masked.length > charactersMax ? `${masked.slice(0, charactersMax)}… (${String(text.length)} characters)` : masked;
+  budget.characters -= shown.length;
+  return shown;
 }
-
-/** A path of a file that holds a secret may be shown, the secret may not. */
-const isSecretKey = (key: string): boolean => /pass(word|wd)?$|secret$|token$|credentials?$|private_?key$|^key$/i.test(key);
-
-const DEPTH_MAX = 6;
-const ITEMS_MAX = 64;
-const TEXT_MAX = 4_096;
-const FRAMES_MAX = 12;

@@ -57,26 +57,106 @@ describe('createLogger', () => {
     expect(errors.map((error) => error.message)).to.deep.equal(['one', 'two']);
   });
 
-  it('never shows secrets: by key at any depth, in URLs, and in mount options', () => {
+  it('never shows secrets, by key at any depth or by the form of the text', () => {
     const { log, lines } = open();
-    log.info('x', {
-      settings: { natsPassword: 'hunter2', token: 'hunter2', deep: [{ clientSecret: 'hunter2' }] },
-      url: 'nats://me:hunter2@host:1',
-      o: 'vers=3,password=hunter2,ro',
+    const secret = 'hunter2hunter2';
+    const seed = `SU${'A'.repeat(56)}`;
+    const pem = (kind: string): string => `-----BEGIN ${kind}-----\n${secret}\n-----END ${kind}-----\n`;
+    log.error('x', {
+      settings: {
+        natsPassword: secret,
+        token: secret,
+        deep: [{ clientSecret: secret, map: new Map([['apiKey', secret]]) }],
+        passphrase: { of: secret },
+      },
+      texts: [
+        `nats://me:${secret}@host:1`,
+        `vers=3,password=${secret},ro`,
+        `mount -o secret=${secret} failed`,
+        `{"user":"me", "password" : "${secret}"}`,
+        `authorization: Bearer ${secret}`,
+        pem('RSA PRIVATE KEY'),
+        pem('PRIVATE KEY').slice(0, -30),
+        seed,
+        `eyJ0eXAiOiJKV1QifQ.eyJ${secret}.${secret}`,
+      ],
+      error: new AppError('DRIVER_FAILED', `mount -o password=${secret} failed`, { password: secret }, new Error(`token=${secret}`)),
+      long: [`${'x'.repeat(4_074)} nats://me:${secret}@host`, `${'x'.repeat(4_090)}password=${secret}`],
     });
     const line = lines().join('');
     expect(line).not.to.include('hunter2');
-    expect(line).to.include('nats://me:***@host:1');
+    expect(line).not.to.include(seed);
+    expect(line).to.include('nats://me:***@host:1').and.to.include('vers=3,password=***,ro');
   });
 
-  it('bounds what it writes and survives cycles, bigints and functions', () => {
+  it('shows names and places that are no secrets', () => {
     const { log, lines } = open();
-    const cycle: Record<string, unknown> = { size: 2n ** 70n, call: () => 1 };
-    cycle['self'] = cycle;
-    log.info('x', { cycle, long: 'y'.repeat(100_000), many: Array.from({ length: 10_000 }, (_, index) => index) });
+    const fields = { key: '/volplane/volumes/v1', passwordFile: '/etc/volplane/password', tokens: 3, url: 'http://host:80/path?a=b@c' };
+    log.info('x', fields);
+    expect(only(lines())).to.deep.include(fields);
+  });
+
+  it('bounds what it writes, each text, each list, each depth and all together', () => {
+    const { log, lines } = open();
+    const wide = (depth: number): unknown => (depth === 0 ? 'z'.repeat(1_000) : Array.from({ length: 50 }, () => wide(depth - 1)));
+    log.info('x', { long: 'y'.repeat(100_000), many: Array.from({ length: 10_000 }, (_, index) => index) });
+    expect(lines().join('').length).to.be.below(10_000);
+    log.info('x', {
+      wide: wide(2),
+      ...Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`k${String(index)}`, 'v'.repeat(1_000)])),
+    });
+    expect(lines().join('').length).to.be.below(60_000);
+  });
+
+  it('survives cycles, of objects and of causes', () => {
+    const { log, lines } = open();
+    const cycle: Record<string, unknown> = {};
+    Object.assign(cycle, { left: cycle, right: cycle, both: [cycle, cycle] });
+    log.info('x', { cycle });
+    expect(lines().join('').length).to.be.below(60_000);
+    const only: Record<string, unknown> = {};
+    only['only'] = only;
+    const error = new Error('round and round');
+    error.cause = error;
+    log.info('x', { only, error });
     const line = lines().join('');
-    expect(line.length).to.be.below(20_000);
-    expect(line).to.include('1180591620717411303424');
+    expect(line.split('"only"').length).to.be.within(5, 10);
+    expect(line.split('round and round').length).to.be.within(5, 10);
+  });
+
+  it('shows what JSON does not know', () => {
+    const { log, lines } = open();
+    log.info('x', {
+      big: 2n ** 70n,
+      call: () => 1,
+      when: new Date(0),
+      bytes: Buffer.from('secret'),
+      map: new Map([['a', 1]]),
+      set: new Set(['b']),
+      url: new URL('http://host/'),
+      nothing: null,
+      absent: undefined,
+    });
+    expect(only(lines())).to.deep.include({
+      big: '1180591620717411303424',
+      call: '[function]',
+      when: '1970-01-01T00:00:00.000Z',
+      bytes: '[6 bytes]',
+      map: { a: 1 },
+      set: ['b'],
+      url: 'http://host/',
+      nothing: null,
+    });
+  });
+
+  it('loses no line for a field that cannot be read', () => {
+    const { log, lines } = open();
+    log.info('mine', {
+      get volume(): string {
+        throw new Error('planted');
+      },
+    });
+    expect(only(lines())).to.include({ message: 'mine', fieldsUnreadable: 'Error: planted' });
   });
 
   it('keeps a field named message or level apart from the line’s own', () => {
@@ -87,7 +167,24 @@ describe('createLogger', () => {
 
   it('writes a line for people in text format', () => {
     const { log, lines } = open('info', 'text');
-    log.info('volume placed', { volume: 'v1', note: 'two words' });
-    expect(lines()[0]).to.match(/INFO {2}volume placed service=test volume=v1 note="two words"$/);
+    log.info('volume placed', { volume: 'v1', note: 'two words', trick: '\u001b[2J\n' });
+    const written = lines();
+    expect(written).to.have.length(1);
+    expect(written[0]).to.match(/INFO {2}volume placed service=test volume=v1 note="two words" trick="\\u001b\[2J\\n"$/);
+  });
+
+  it('writes errors for people below the line, with causes, and frames for faults of ours only', () => {
+    const { log, lines } = open('info', 'text');
+    const cause = Object.assign(new Error('connection\u009b refused'), { code: 'ECONNREFUSED' });
+    const error = new AppError('STORE_UNAVAILABLE', 'etcd does not answer', { volume: 'v1' }, cause);
+    log.error('call failed', { node: 'n1', error });
+    log.error('stop failed', { error: new AggregateError([error, 'a text'], 'some parts failed') });
+    const [first, second, third, frame, ...rest] = lines();
+    expect(first).to.match(/ERROR call failed service=test node=n1$/);
+    expect(second).to.equal('  error: etcd does not answer (STORE_UNAVAILABLE volume=v1)');
+    expect(third).to.equal('    caused by: connection\\u009b refused (Error ECONNREFUSED)');
+    expect(frame).to.match(/^ {8}at /);
+    expect(rest).to.include('    one of: etcd does not answer (STORE_UNAVAILABLE volume=v1)');
+    expect(rest).to.include('    one of: "a text"');
   });
 });
