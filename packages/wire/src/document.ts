@@ -71,7 +71,7 @@ export const volumeSpec = z.strictObject({
   sizeBytes: counter.exactOptional(),
 });
 
-const volumeDocument = z.strictObject({
+export const volumeDocument = z.strictObject({
   schema: z.literal(1),
   name: volumeName,
   uid: volumeUid,
@@ -116,7 +116,7 @@ export const driverInfo = z.strictObject({
   options: stringMap,
 });
 
-const nodeDocument = z.strictObject({
+export const nodeDocument = z.strictObject({
   schema: z.literal(1),
   name: nodeName,
   uid: nodeUid,
@@ -128,7 +128,7 @@ const nodeDocument = z.strictObject({
   lost: z.strictObject({ at: timestamp, by: text }).exactOptional(),
 });
 
-const sessionDocument = z.strictObject({
+export const sessionDocument = z.strictObject({
   schema: z.literal(1),
   node: nodeName,
   nodeUid,
