@@ -109,6 +109,20 @@ describe('deploy/systemd', () => {
   });
 });
 
+describe('docs/drivers.md', () => {
+  const page = text('docs/drivers.md');
+  const entries = [...page.matchAll(/```json\n([\s\S]*?)```/g)].flatMap(([, json = '']) => parseDriverEntries(json, 'the example'));
+
+  it('has examples that an agent takes, and tells each of their fields', () => {
+    expect(entries.length).to.be.greaterThan(4);
+    for (const entry of entries) {
+      const section = page.split(/^## /m).find((part) => part.startsWith(`\`${entry.kind}\`\n`)) ?? '';
+      const told = [...section.matchAll(/^\| `(\w+)`/gm)].map(([, field]) => field);
+      expect([...told, 'kind', 'name'], entry.name).to.include.members(Object.keys(entry));
+    }
+  });
+});
+
 function sourceOf(entry: string): string {
   return entry.replace('/dist/', '/src/').replace(/\.js$/, '.ts');
 }
