@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { AppError, boolean, list, nonEmpty, oneOf, pairs, text, type Settings } from '@volplane/base';
+import { AppError, boolean, integer, list, nonEmpty, oneOf, pairs, text, type Settings } from '@volplane/base';
 import { CSI_SETTINGS } from '@volplane/csi';
 import { isNodeName, parseNodeName } from '@volplane/domain';
 
@@ -51,6 +51,11 @@ export const AGENT_SETTINGS = {
     help: 'API sockets of all engines that use the plugin folder, separated by commas: asked which containers run, so that a use that an engine forgot ends. Empty = not asked.',
     fallback: '/run/docker.sock',
     parse: list,
+  },
+  dockerGraceMs: {
+    help: 'How old a use of a volume is at least, in milliseconds, before it can end because no container is left; 1000 to 3600000.',
+    fallback: '150000',
+    parse: integer(1_000, 3_600_000),
   },
   dockerGuard: {
     help: 'Name of an authorization plugin that refuses creates with other options for a volume that exists (docs/docker.md); empty = none.',

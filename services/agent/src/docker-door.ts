@@ -23,10 +23,15 @@ export async function openDockerDoor(
     clock: systemClock,
     random: systemRandom,
     ...(dockerGuard !== '' && { guardName: dockerGuard }),
-    ...(dockerEngines.length > 0 && { engines: { sockets: dockerEngines } }),
+    ...(dockerEngines.length > 0 && {
+      engines: { sockets: dockerEngines, graceMs: settings.dockerGraceMs, intervalMs: LOOK_INTERVAL_SHARE * settings.dockerGraceMs },
+    }),
     ...(tcp !== undefined && { tcp }),
   });
 }
+
+/** Of the grace: the time between two looks at the engines. */
+const LOOK_INTERVAL_SHARE = 0.4;
 
 /** The drivers and, where the settings name folders, those of volume plugins that others run. A name that is taken stays with its own driver. */
 export async function addHostedPlugins(

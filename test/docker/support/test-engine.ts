@@ -1,10 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitFor } from '@volplane/testkit';
 import { busyboxImage, IMAGE } from './busybox-image.js';
 import { callEngine, type EngineReply } from './engine-call.js';
+import { killProcesses, listProcesses } from './processes.js';
 import { endProcess, type TestHost } from './test-host.js';
 
 /** A container as a test starts it. */
@@ -128,11 +129,17 @@ export class TestEngine {
   /** `kill -9` of everything that runs for this engine: itself, its containerd, the shims, the containers. */
   async killAll(): Promise<void> {
     await this.kill();
-    await waitFor(async () => (await killTree(this.host.folder)) === 0, {
+    await waitFor(async () => (await killTree(join(this.host.folder, 'exec'))) === 0, {
       what: `every process of the engine of ${this.host.name} is gone`,
     });
     // A new engine asks whether the old one's containerd lives, and takes one that nobody has reaped yet for alive.
     await rm(join(this.host.folder, 'exec', 'containerd', 'containerd.pid'), { force: true });
+  }
+
+  /** After the host's power was off: what a reboot would have cleared. */
+  async forgetProcesses(): Promise<void> {
+    await rm(join(this.host.folder, 'exec'), { recursive: true, force: true });
+    await rm(join(this.host.folder, 'docker.pid'), { force: true });
   }
 
   /** Removes its containers where it still can, ends it, and kills what is left of it. */
@@ -149,37 +156,9 @@ export class TestEngine {
   }
 }
 
-/** Kills the processes whose command line names a path in `folder`, and the children of those. @returns how many there were */
+/** Kills the processes that name the folder in their command line, and their children. @returns how many there were */
 async function killTree(folder: string): Promise<number> {
-  const processes = await listProcesses();
-  const own = new Set(processes.filter(({ command }) => command.includes(`${folder}/`)).map(({ pid }) => pid));
-  const children = processes.filter(({ parent }) => own.has(parent)).map(({ pid }) => pid);
-  const doomed = [...own, ...children].filter((pid) => pid !== process.pid);
-  for (const pid of doomed) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  return doomed.length;
-}
-
-async function listProcesses(): Promise<readonly { readonly pid: number; readonly parent: number; readonly command: string }[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^[0-9]+$/.test(name));
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      try {
-        const [command, status] = await Promise.all([readFile(`/proc/${pid}/cmdline`, 'utf8'), readFile(`/proc/${pid}/status`, 'utf8')]);
-        const isDead = /^State:\s+Z/m.test(status);
-        return isDead
-          ? undefined
-          : { pid: Number(pid), parent: Number(/^PPid:\s+([0-9]+)/m.exec(status)?.[1] ?? 0), command: command.replaceAll('\0', ' ') };
-      } catch {
-        // It ended while it was looked at.
-        return undefined;
-      }
-    }),
-  );
-  return found.filter((one) => one !== undefined);
+  const all = await listProcesses();
+  const own = all.filter(({ command }) => command.includes(folder)).map(({ pid }) => pid);
+  return killProcesses([...own, ...all.filter(({ parent }) => own.includes(parent)).map(({ pid }) => pid)]);
 }

@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '@volplane/testkit';
+import { killProcesses, listProcesses } from './processes.js';
 
 /**
  * One "host": a mount namespace with a plugin folder of its own at /run/docker/plugins, in which an engine and an agent run.
@@ -16,7 +17,6 @@ export class TestHost {
   readonly folder: string;
   readonly pluginFolder: string;
   readonly #holder: ChildProcess;
-  readonly #children = new Set<ChildProcess>();
 
   private constructor(name: string, folder: string, pluginFolder: string, holder: ChildProcess) {
     this.name = name;
@@ -40,20 +40,33 @@ export class TestHost {
 
   /** Starts a process on this host; its pid is the program's own. */
   spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
-    const child = spawn('nsenter', [`--mount=/proc/${String(this.#holder.pid)}/ns/mnt`, '--', command, ...args], options);
-    this.#children.add(child);
-    child.once('exit', () => this.#children.delete(child));
-    return child;
+    return spawn('nsenter', [`--mount=/proc/${String(this.#holder.pid)}/ns/mnt`, '--', command, ...args], options);
   }
 
-  /** Ends every process that was started here, then the namespace with its mounts, then the folder. */
+  /**
+   * Power off: kills every process in this namespace (engine, agent, guardian, shims) and their children, the containers.
+   * What was mounted here goes with the namespace. The holder stays, so that the host can come up again with empty hands.
+   */
+  async powerOff(): Promise<void> {
+    await waitFor(async () => (await this.#killAll()) === 0, { what: `every process of host ${this.name} is gone` });
+  }
+
+  /** Ends every process, then the namespace with its mounts, then the folder. */
   async end(): Promise<void> {
-    await Promise.all([...this.#children].map((child) => endProcess(child, 'SIGKILL')));
+    await this.powerOff();
     await endProcess(this.#holder, 'SIGKILL');
     // A mount of the namespace goes with its last process, which the kernel may still be taking down.
     await waitFor(() => rm(this.folder, { recursive: true, force: true }).then(() => true), {
       what: `the folder of host ${this.name} is removed`,
     });
+  }
+
+  /** @returns how many there were */
+  async #killAll(): Promise<number> {
+    const own = await readlink(`/proc/${String(this.#holder.pid)}/ns/mnt`);
+    const all = await listProcesses();
+    const here = all.filter(({ mountNamespace, pid }) => mountNamespace === own && pid !== this.#holder.pid).map(({ pid }) => pid);
+    return killProcesses([...here, ...all.filter(({ parent }) => here.includes(parent)).map(({ pid }) => pid)]);
   }
 }
 

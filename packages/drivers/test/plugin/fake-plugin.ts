@@ -19,12 +19,13 @@ export class FakePlugin {
   readonly faults = new Map<string, PluginFault>();
   /** Calls a method still answers before its fault. */
   readonly faultsAfter = new Map<string, number>();
-  readonly volumes = new Map<string, { readonly options: Readonly<Record<string, string>>; mounts: number }>();
+  readonly volumes: Map<string, { readonly options: Readonly<Record<string, string>>; mounts: number }>;
   readonly calls: { readonly method: string; readonly body: string }[] = [];
 
-  private constructor(folder: string) {
+  private constructor(folder: string, sharedWith: FakePlugin | undefined) {
     this.socket = join(folder, 'fake.sock');
-    this.#storage = join(folder, 'storage');
+    this.#storage = sharedWith?.storage ?? join(folder, 'storage');
+    this.volumes = sharedWith?.volumes ?? new Map<string, { options: Readonly<Record<string, string>>; mounts: number }>();
     this.#server = createServer((request, response) => {
       this.#serve(request, response).catch((error: unknown) => {
         response.destroy(error as Error);
@@ -32,10 +33,15 @@ export class FakePlugin {
     });
   }
 
-  static async start(folder: string): Promise<FakePlugin> {
-    const plugin = new FakePlugin(folder);
+  /** @param sharedWith - the plugin of another host on the same storage */
+  static async start(folder: string, sharedWith?: FakePlugin): Promise<FakePlugin> {
+    const plugin = new FakePlugin(folder, sharedWith);
     await plugin.restart();
     return plugin;
+  }
+
+  get storage(): string {
+    return this.#storage;
   }
 
   async restart(): Promise<void> {
