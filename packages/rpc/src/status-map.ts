@@ -5,7 +5,7 @@ import { status } from '@grpc/grpc-js';
  * The one place where reasons meet gRPC's status codes. Each kind has its own code, so a client can go back from the code alone
  * when the details of the status are missing.
  */
-export const STATUS_OF_KIND = {
+const STATUS_OF_KIND = {
   invalid: status.INVALID_ARGUMENT,
   'not-found': status.NOT_FOUND,
   exists: status.ALREADY_EXISTS,
@@ -33,7 +33,7 @@ export function retryDelayMsOf(failure: Failure): number | undefined {
 }
 
 /** For whoever does not say: about the time in which a manager is replaced by another or a queue of calls is worked off. */
-export const RETRY_DELAY_MS = 1_000;
+const RETRY_DELAY_MS = 1_000;
 
 /** Longer than any delay of ours; what is above it was not meant as a delay. */
 const RETRY_DELAY_MS_MAX = 3_600_000;

@@ -288,7 +288,10 @@ export class FakeApi implements VolplaneApi {
   }
 
   listNodes(request: PageRequest, context: CallContext): Promise<NodePage> {
-    return this.#call('listNodes', request, context, () => ({ nodes: [...this.nodes.values()], nextPageToken: 'more' }));
+    // A page each, so that whoever reads one only sees half of them.
+    return this.#call('listNodes', request, context, () =>
+      request.pageToken === undefined ? { nodes: [this.#node('a')], nextPageToken: 'b' } : { nodes: [this.#node('b')] },
+    );
   }
 
   getNode(request: { readonly name: string }, context: CallContext): Promise<NodeView> {
@@ -398,7 +401,7 @@ function hex(value: number): string {
   return value.toString(16).padStart(32, '0');
 }
 
-export const DRIVER: DriverInfo = {
+const DRIVER: DriverInfo = {
   name: parseDriverName('shared'),
   capabilities: {
     scope: 'global',

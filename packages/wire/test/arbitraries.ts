@@ -34,27 +34,27 @@ import fc, { type Arbitrary } from 'fast-check';
 /** Text as people write it: any Unicode, no lone surrogates, which no valid message holds. */
 export const text = fc.string({ unit: 'grapheme', maxLength: 40 });
 export const count = fc.nat({ max: Number.MAX_SAFE_INTEGER });
-export const timestamp = fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) }).map((date) => date.toISOString());
+const timestamp = fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) }).map((date) => date.toISOString());
 export const scope = fc.constantFrom<Scope>('local', 'global');
 export const mountMode = fc.constantFrom<MountMode>('rw', 'ro');
-export const accessMode = fc.constantFrom(...ACCESS_MODES);
+const accessMode = fc.constantFrom(...ACCESS_MODES);
 export const takeover = fc.constantFrom(...TAKEOVER_POLICIES);
 export const nodeState = fc.constantFrom<NodeState>('connected', 'silent', 'gone', 'lost');
 
 // The patterns are those of the domain, so the brands hold.
 export const volumeName = fc.stringMatching(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,30}$/).map((name) => name as VolumeName);
 export const nodeName = fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?$/).map((name) => name as NodeName);
-export const driverName = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,20}$/).map((name) => name as DriverName);
+const driverName = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,20}$/).map((name) => name as DriverName);
 export const mountId = fc.stringMatching(/^[!-~]{1,40}$/).map((id) => id as MountId);
 const hex32 = fc.stringMatching(/^[0-9a-f]{32}$/);
-export const volumeUid = hex32.map((uid) => uid as VolumeUid);
+const volumeUid = hex32.map((uid) => uid as VolumeUid);
 export const nodeUid = hex32.map((uid) => uid as NodeUid);
 
 const mapKey = fc
   .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
   .filter((key) => key !== '__proto__' && Buffer.byteLength(key) <= LIMITS.mapKeyBytes);
 export const stringMap: Arbitrary<StringMap> = fc.dictionary(mapKey, text, { maxKeys: 5, noNullPrototype: true });
-export const filledMap: Arbitrary<StringMap> = fc.dictionary(mapKey, text, { minKeys: 1, maxKeys: 5, noNullPrototype: true });
+const filledMap: Arbitrary<StringMap> = fc.dictionary(mapKey, text, { minKeys: 1, maxKeys: 5, noNullPrototype: true });
 
 /** A record in which the keys of `optional` may be missing, and are never undefined. */
 export function shape<T extends object>(

@@ -1,4 +1,4 @@
-import { AppError, hasReason, systemClock, systemRandom, type Clock, type Random, type Resource } from '@volplane/base';
+import { AppError, assert, hasReason, systemClock, systemRandom, type Clock, type Random, type Resource } from '@volplane/base';
 import type {
   CapacityRequest,
   CapacityView,
@@ -36,6 +36,7 @@ import type {
 import type { CallContext, VolplaneApi } from '@volplane/engine';
 import { loadProtocol, type BatchResult, type Method, type Protocol } from '@volplane/wire';
 import { ChannelCredentials } from '@grpc/grpc-js';
+import { service as healthService } from 'grpc-health-check';
 import { RPC_LIMITS } from '../limits.js';
 import { parseListenAddress } from '../listen-address.js';
 import { Endpoint, EndpointFailure } from './endpoint.js';
@@ -214,6 +215,19 @@ export class VolplaneClient implements VolplaneApi, Resource {
     } catch (error) {
       throw error instanceof EndpointFailure ? error.failure.error : error;
     }
+  }
+
+  /** Whether a server says that it serves: the first that answers. @throws AppError as other calls */
+  async checkHealth(context: CallContext): Promise<{ readonly address: string; readonly serving: boolean }> {
+    const check = healthService['Check'];
+    assert(check !== undefined, 'health has a Check');
+    const bounded = this.#bounded(context);
+    return await this.#failover.call('read', bounded, async (endpoint, deadlineMs) => {
+      const answer = await endpoint.unary({ path: check.path, request: check.requestSerialize({}), deadlineMs, context: bounded });
+      // The package's own codec; it says SERVING, NOT_SERVING, UNKNOWN or SERVICE_UNKNOWN.
+      const { status } = check.responseDeserialize(answer) as { readonly status: string };
+      return { address: endpoint.address, serving: status === 'SERVING' };
+    });
   }
 
   close(): Promise<void> {

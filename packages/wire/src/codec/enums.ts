@@ -11,7 +11,7 @@ import type { VolumePhase as WireVolumePhase } from '../generated/volplane/v1/Vo
 import { refuseField } from './scalars.js';
 
 /** One enum in both directions. Each table names every word of the domain, or it does not compile. */
-export class EnumCodec<Word extends string, Wire extends string> {
+class EnumCodec<Word extends string, Wire extends string> {
   readonly #wires: Readonly<Record<Word, Wire>>;
   readonly #words: ReadonlyMap<string, Word>;
   readonly #unspecified: string;

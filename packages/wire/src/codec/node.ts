@@ -22,7 +22,7 @@ import { driverInfoFromWire, driverInfoToWire } from './driver.js';
 import { nodeStates, scopes } from './enums.js';
 import { mapFromWire, oneOf, required, textFromWire, uint32ToWire, type Writable } from './scalars.js';
 
-export function nodeToWire(node: NodeView): NodeInput {
+function nodeToWire(node: NodeView): NodeInput {
   const message: NodeInput = {
     name: node.name,
     uid: node.uid,
@@ -40,7 +40,7 @@ export function nodeToWire(node: NodeView): NodeInput {
 }
 
 /** @throws AppError INVALID_ARGUMENT or TOO_LARGE naming the field */
-export function nodeFromWire(message: Node): NodeView {
+function nodeFromWire(message: Node): NodeView {
   const node: Writable<NodeView> = {
     name: textFromWire(message.name, isNodeName, 'node.name'),
     uid: textFromWire(message.uid, isNodeUid, 'node.uid'),

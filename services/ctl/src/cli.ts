@@ -1,0 +1,129 @@
+import { Command, CommanderError, Option } from 'commander';
+import { AppError, readSettings } from '@volplane/base';
+import type { Act, Work } from './arguments.js';
+import { registerCompletion } from './commands/completion.js';
+import { registerCreateMany } from './commands/create-many.js';
+import { registerDrivers } from './commands/drivers.js';
+import { registerExplain } from './commands/explain.js';
+import { registerHealth } from './commands/health.js';
+import { registerMounts } from './commands/mounts.js';
+import { registerNodes } from './commands/nodes.js';
+import { registerOwnership } from './commands/ownership.js';
+import { registerSnapshots } from './commands/snapshots.js';
+import { registerVolumeChanges } from './commands/volume-changes.js';
+import { registerVolumes } from './commands/volumes.js';
+import { registerWatch } from './commands/watch.js';
+import { CTL_SETTINGS, ENVIRONMENT_PREFIX } from './config.js';
+import { EXIT_CODES, exitHelp, exitOf, type ExitName } from './exit-codes.js';
+import { Session, type Io } from './session.js';
+import { failureJson, failureOf, failureText } from './text/failure.js';
+
+export interface CliOptions {
+  /** Without the program's name. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+  readonly io: Io;
+}
+
+/** Runs one command. @returns the exit code, see {@link EXIT_CODES} */
+export async function runCli(options: CliOptions): Promise<number> {
+  const run = new Run(options);
+  const program = buildProgram(options, run.act);
+  try {
+    await program.parseAsync([...options.argv], { from: 'user' });
+    return EXIT_CODES[run.exit].code;
+  } catch (error) {
+    // Commander has told its own refusals; help and version end so too, with 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.ok.code : EXIT_CODES.usage.code;
+    return EXIT_CODES[run.tell(error)].code;
+  }
+}
+
+class Run {
+  exit: ExitName = 'ok';
+  #json = false;
+  readonly #options: CliOptions;
+
+  constructor(options: CliOptions) {
+    this.#options = options;
+  }
+
+  readonly act: Act = (work: Work) => {
+    return async (...given: readonly unknown[]) => {
+      // Commander gives the command itself as the last one.
+      const session = this.#open(given.at(-1) as Command);
+      try {
+        // The others are what the command's own parsers made.
+        await work(session, ...(given.slice(0, -1) as never[]));
+        this.exit = session.exit;
+      } finally {
+        await session.close();
+      }
+    };
+  };
+
+  /** Tells what a command failed with. @returns how it ends */
+  tell(error: unknown): ExitName {
+    const failure = failureOf(error);
+    this.#options.io.err(`${this.#json ? JSON.stringify(failureJson(failure)) : failureText(failure)}\n`);
+    return this.#options.io.signal.aborted ? 'interrupted' : exitOf(AppError.fromFailure(failure));
+  }
+
+  #open(command: Command): Session {
+    const given = command.optsWithGlobals<Readonly<Record<string, unknown>>>();
+    const argv = Object.keys(CTL_SETTINGS).flatMap((key) => {
+      const value = given[key];
+      return typeof value === 'string' ? [`--${flagOf(key)}=${value}`] : [];
+    });
+    const read = readSettings(CTL_SETTINGS, { argv, env: this.#options.env, prefix: ENVIRONMENT_PREFIX, usage: '' });
+    if (read.type !== 'settings') {
+      throw new AppError('INVALID_ARGUMENT', read.type === 'faults' ? read.faults.join('; ') : 'no settings', { field: 'settings' });
+    }
+    this.#json = read.settings.output === 'json';
+    return new Session(read.settings, this.#options.io);
+  }
+}
+
+function buildProgram({ io, version }: CliOptions, act: Act): Command {
+  const program = new Command('volctl')
+    .description('Asks the managers and agents of Volplane about volumes, and tells them what to do.')
+    .version(version)
+    .exitOverride()
+    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .showHelpAfterError('(volctl --help shows every command, volctl COMMAND --help its options)')
+    .addHelpText('after', `\n${exitHelp()}\n\nEvery command can be run again after exit code 4: all of them are idempotent.`);
+  for (const [key, { help, fallback }] of Object.entries(CTL_SETTINGS)) {
+    const shown = fallback === '' ? '' : `; default: ${fallback}`;
+    program.addOption(new Option(`--${flagOf(key)} <value>`, `${help} (${variableOf(key)}${shown})`));
+  }
+  for (const register of [
+    registerVolumes,
+    registerVolumeChanges,
+    registerMounts,
+    registerOwnership,
+    registerSnapshots,
+    registerExplain,
+    registerWatch,
+    registerNodes,
+    registerDrivers,
+    registerCreateMany,
+    registerHealth,
+    registerCompletion,
+  ]) {
+    register(program, act);
+  }
+  inheritSettings(program);
+  return program;
+}
+
+/** Commands refuse and print as the program does. */
+function inheritSettings(parent: Command): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent);
+    inheritSettings(command);
+  }
+}
+
+const flagOf = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+const variableOf = (key: string): string => `${ENVIRONMENT_PREFIX}_${flagOf(key).replaceAll('-', '_').toUpperCase()}`;

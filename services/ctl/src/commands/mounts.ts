@@ -1,0 +1,62 @@
+import { Option, type Command } from 'commander';
+import type { MountMode } from '@volplane/domain';
+import { count, nodeOption, onNode, type Act } from '../arguments.js';
+import { facts, printable } from '../text/table.js';
+
+export function registerMounts(program: Command, act: Act): void {
+  program
+    .command('mount')
+    .description('mount a volume on a node, and print where')
+    .argument('<name>')
+    .requiredOption('-i, --id <mount-id>', 'your name for this use, such as a container id; give the same at unmount')
+    .addOption(nodeOption('where to mount; needed at a manager'))
+    .addOption(new Option('-m, --mode <mode>', 'absent: rw where the access mode allows it').choices(['rw', 'ro']))
+    .action(
+      act(async (session, name: string, options: { readonly id: string; readonly node?: string; readonly mode?: MountMode }) => {
+        const mode = options.mode === undefined ? {} : { mode: options.mode };
+        const mount = await session.client.mountVolume({ name, mountId: options.id, ...onNode(options), ...mode }, session.context);
+        session.show(mount, () => mount.path);
+      }),
+    );
+
+  program
+    .command('unmount')
+    .description('take a mount id out; the last one unmounts the volume and releases it')
+    .argument('<name>')
+    .requiredOption('-i, --id <mount-id>', 'the id of the mount')
+    .addOption(nodeOption('where it is mounted; needed at a manager'))
+    .option('--seq <number>', 'only if it belongs to this claim', count)
+    .action(
+      act(async (session, name: string, options: { readonly id: string; readonly node?: string; readonly seq?: number }) => {
+        const seq = options.seq === undefined ? {} : { seq: options.seq };
+        await session.client.unmountVolume({ name, mountId: options.id, ...onNode(options), ...seq }, session.context);
+        session.show({ unmounted: name, mountId: options.id }, () => '');
+      }),
+    );
+
+  program
+    .command('path')
+    .description('print where a volume is mounted')
+    .argument('<name>')
+    .addOption(nodeOption('on this node'))
+    .action(
+      act(async (session, name: string, options: { readonly node?: string }) => {
+        const { path } = await session.client.getPath({ name, ...onNode(options) }, session.context);
+        if (path === undefined) session.endWith('notFound');
+        session.show(path === undefined ? {} : { path }, () => path ?? '');
+        if (path === undefined && !session.isJson) session.note(`volume ${printable(name)} is not mounted there`);
+      }),
+    );
+
+  program
+    .command('status')
+    .description('show what the driver tells about a volume')
+    .argument('<name>')
+    .addOption(nodeOption('as seen on this node'))
+    .action(
+      act(async (session, name: string, options: { readonly node?: string }) => {
+        const { status } = await session.client.getStatus({ name, ...onNode(options) }, session.context);
+        session.show(status, () => facts(Object.entries(status)));
+      }),
+    );
+}
