@@ -106,7 +106,7 @@ export class AgentApi implements VolplaneApi {
 
   async getVolume(request: VolumeRef, context: CallContext): Promise<VolumeView> {
     const name = parseVolumeName(request.name);
-    const local = this.#isMine(request) ? this.#local.find(name) : undefined;
+    const local = this.#localFor(request, name);
     if (local !== undefined) return this.#view(local);
     if (!this.#isMine(request)) return await this.#pass('getVolume', request, context);
     try {
@@ -153,7 +153,7 @@ export class AgentApi implements VolplaneApi {
     const mountId = parseMountId(request.mountId);
     if (!this.#isMine(request)) return await this.#pass('mountVolume', request, context);
     const work =
-      this.#local.find(name) === undefined
+      this.#localFor(request, name) === undefined
         ? this.#mounts.mount({ name, mountId, ...(request.mode === undefined ? {} : { mode: request.mode }) })
         : this.#local.mount(name, mountId, request.mode ?? 'rw');
     return await this.#bounded(context, `mount of volume ${name}`, work);
@@ -166,7 +166,8 @@ export class AgentApi implements VolplaneApi {
       await this.#pass('unmountVolume', request, context);
       return;
     }
-    const isLocal = this.#book.local(name)?.mountIds.includes(mountId) === true;
+    const isLocal = request.scope !== 'global' && this.#book.local(name)?.mountIds.includes(mountId) === true;
+    if (request.scope === 'local' && !isLocal) return;
     await this.#bounded(
       context,
       `unmount of volume ${name}`,
@@ -177,7 +178,7 @@ export class AgentApi implements VolplaneApi {
   async getPath(request: VolumeRef, context: CallContext): Promise<{ readonly path?: string }> {
     const name = parseVolumeName(request.name);
     if (!this.#isMine(request)) return await this.#pass('getPath', request, context);
-    const local = this.#local.find(name);
+    const local = this.#localFor(request, name);
     const path = local === undefined ? this.#book.mount(name)?.path : (local.path ?? (await this.#local.inspect(local)).path);
     if (path !== undefined) return { path };
     // Not known here: whether the volume exists at all is the managers' knowledge.
@@ -188,7 +189,7 @@ export class AgentApi implements VolplaneApi {
   async getStatus(request: VolumeRef, context: CallContext): Promise<{ readonly status: StringMap }> {
     const name = parseVolumeName(request.name);
     if (!this.#isMine(request)) return await this.#pass('getStatus', request, context);
-    const local = this.#local.find(name);
+    const local = this.#localFor(request, name);
     if (local !== undefined) return { status: (await this.#local.inspect(local)).status };
     const view = await this.#pass<VolumeView>('getVolume', { name }, context);
     const driver = this.#drivers.get(view.driver, name);
@@ -277,8 +278,12 @@ export class AgentApi implements VolplaneApi {
     return request.node === undefined || parseNodeName(request.node) === this.#node;
   }
 
+  /** Undefined: the request means a global volume, or another node's. @throws AppError VOLUME_NOT_FOUND when it can only mean a local one */
   #localFor(request: VolumeRef, name: VolumeName): LocalRecord | undefined {
-    return this.#isMine(request) ? this.#local.find(name) : undefined;
+    if (!this.#isMine(request) || request.scope === 'global') return undefined;
+    const local = this.#local.find(name);
+    if (local !== undefined || request.scope !== 'local') return local;
+    throw new AppError('VOLUME_NOT_FOUND', `node ${this.#node} has no local volume ${name}`, { volume: name, node: this.#node });
   }
 
   /** A name that is no local volume here is a global one, as far as this node can know. */
