@@ -9,7 +9,7 @@ const address = process.argv[2] ?? '127.0.0.1:7400';
 const session = connectHttp2('http://volplane', { createConnection: () => connectSocket(socketOptions(address)) });
 /** @type {Buffer[]} */
 const chunks = [];
-session.on('error', (error) => {
+session.on('error', (/** @type {Error} */ error) => {
   console.error(`${address} does not answer: ${error.message}`);
   process.exitCode = 1;
 });
