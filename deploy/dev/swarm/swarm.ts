@@ -116,7 +116,10 @@ async function startAgents({ options, addresses, processes, say }: SwarmParts): 
     const dataDir = join(options.folder, node);
     await mkdir(dataDir, { recursive: true });
     const drivers = join(dataDir, 'drivers.json');
-    await writeFile(drivers, JSON.stringify([{ name: 'shared', kind: 'shared', root: join(options.folder, 'shared') }], null, 2));
+    await writeFile(
+      drivers,
+      JSON.stringify([{ name: 'shared', kind: 'shared', root: join(options.folder, 'shared'), unguarded: true }], null, 2),
+    );
     const args = [`--node=${node}`, `--data-dir=${dataDir}`, `--listen=${socket},${address}`, `--drivers=${drivers}`];
     children.push(await startService(options, processes, 'agent', node, args, addresses.nats, address));
   }

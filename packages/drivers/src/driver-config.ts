@@ -1,6 +1,9 @@
 import { AppError } from '@volplane/base';
-import { ACCESS_MODES } from '@volplane/domain';
+import { ACCESS_MODES, quote, type AccessMode } from '@volplane/domain';
 import { z } from 'zod';
+import { mountConfigFault, type MountDriverConfig } from './mount/mount-config.js';
+import { cifsPreset, nfsPreset } from './mount/mount-presets.js';
+import { parseSizeBytes } from './size-option.js';
 
 const absolutePath = z.string().startsWith('/', 'is not an absolute path');
 const accessModes = z.array(z.enum(ACCESS_MODES)).min(1);
@@ -12,46 +15,107 @@ const trashKeepMs = z
   .min(0)
   .default(7 * 24 * 3_600_000);
 
-const localEntry = z.strictObject({ kind: z.literal('local'), name, root: absolutePath });
+const MANY_NODES: readonly AccessMode[] = [
+  'multi-node-multi-writer',
+  'single-node-writer',
+  'single-node-reader-only',
+  'multi-node-reader-only',
+  'multi-node-single-writer',
+];
+const ONE_NODE: readonly AccessMode[] = ['single-node-writer', 'single-node-reader-only'];
 
-const sharedEntry = z.strictObject({
-  kind: z.literal('shared'),
-  name,
-  root: absolutePath,
+/** How a root on shared storage is told from an ordinary folder of this node; see RootGuardConfig. */
+const guard = {
   mountPoint: absolutePath.exactOptional(),
   rootId: z.string().min(1).max(200).exactOptional(),
-  accessModes: accessModes.default([
-    'multi-node-multi-writer',
-    'single-node-writer',
-    'single-node-reader-only',
-    'multi-node-reader-only',
-    'multi-node-single-writer',
-  ]),
-  trashKeepMs,
-  ownMounts: z.boolean().default(false),
+  /** Said aloud, because a root that is not mounted then takes volumes that exist on this node only. */
+  unguarded: z.boolean().default(false),
+};
+const GUARD_FAULT = 'needs mountPoint or rootId, so that a root that is not mounted is noticed; or unguarded: true';
+
+interface Guarded {
+  readonly mountPoint?: string;
+  readonly rootId?: string;
+  readonly unguarded: boolean;
+}
+
+function isGuarded(entry: Guarded): boolean {
+  return entry.unguarded || entry.mountPoint !== undefined || entry.rootId !== undefined;
+}
+
+const localEntry = z.strictObject({ kind: z.literal('local'), name, root: absolutePath });
+
+const sharedEntry = z
+  .strictObject({
+    kind: z.literal('shared'),
+    name,
+    root: absolutePath,
+    ...guard,
+    accessModes: accessModes.default([...MANY_NODES]),
+    trashKeepMs,
+    ownMounts: z.boolean().default(false),
+  })
+  .refine(isGuarded, GUARD_FAULT);
+
+const sizeBytes = z.string().transform((text, context) => {
+  const bytes = parseSizeBytes(text);
+  if (bytes !== undefined && bytes > 0) return bytes;
+  context.addIssue({ code: 'custom', message: 'is not a size such as 10g' });
+  return z.NEVER;
 });
+
+const imageEntry = z
+  .strictObject({
+    kind: z.literal('image'),
+    name,
+    root: absolutePath,
+    ...guard,
+    scope: z.enum(['local', 'global']).default('local'),
+    mountRoot: absolutePath.exactOptional(),
+    defaultSize: sizeBytes.default(10 * 1024 ** 3),
+    fs: z.enum(['ext4', 'xfs']).default('ext4'),
+    preallocate: z.boolean().default(false),
+    trashKeepMs: trashKeepMs.default(0),
+  })
+  .refine((entry) => entry.scope === 'local' || isGuarded(entry), GUARD_FAULT);
+
+/** What every kind of {@link MountDriver} takes. */
+const mounted = {
+  name,
+  layout: z.enum(['subfolder', 'whole']).default('subfolder'),
+  mountRoot: absolutePath.exactOptional(),
+  options: z.array(z.string()).default([]),
+  volumeOptions: z.record(z.string(), z.string()).default({}),
+  accessModes: accessModes.exactOptional(),
+  trashKeepMs,
+  adopt: z.boolean().default(false),
+};
 
 const mountEntry = z.strictObject({
   kind: z.literal('mount'),
-  name,
+  ...mounted,
   type: z.string().min(1),
   kernelType: z.string().min(1).exactOptional(),
   source: z.string().min(1),
-  options: z.array(z.string()).default([]),
-  layout: z.enum(['subfolder', 'whole']).default('subfolder'),
-  mountRoot: absolutePath.exactOptional(),
-  volumeOptions: z.record(z.string(), z.string()).default({}),
   credentialsFile: absolutePath.exactOptional(),
   credentialsOption: z.string().min(1).exactOptional(),
-  accessModes: accessModes.default([
-    'multi-node-multi-writer',
-    'single-node-writer',
-    'single-node-reader-only',
-    'multi-node-reader-only',
-    'multi-node-single-writer',
-  ]),
-  trashKeepMs,
-  adopt: z.boolean().default(false),
+});
+
+const nfsEntry = z.strictObject({
+  kind: z.literal('nfs'),
+  ...mounted,
+  host: z.string().min(1),
+  path: absolutePath,
+  version: z.string().min(1).exactOptional(),
+});
+
+const cifsEntry = z.strictObject({
+  kind: z.literal('cifs'),
+  ...mounted,
+  host: z.string().min(1),
+  share: z.string().min(1),
+  version: z.string().min(1).exactOptional(),
+  credentialsFile: absolutePath,
 });
 
 const pluginEntry = z.strictObject({
@@ -63,7 +127,7 @@ const pluginEntry = z.strictObject({
   mountRoot: absolutePath.exactOptional(),
 });
 
-const driverEntry = z.discriminatedUnion('kind', [localEntry, sharedEntry, mountEntry, pluginEntry]);
+const driverEntry = z.discriminatedUnion('kind', [localEntry, sharedEntry, imageEntry, mountEntry, nfsEntry, cifsEntry, pluginEntry]);
 const driverEntries = z.array(z.unknown()).max(63);
 
 export type DriverEntry = z.infer<typeof driverEntry>;
@@ -76,18 +140,60 @@ export type DriverEntry = z.infer<typeof driverEntry>;
 export function parseDriverEntries(json: string, file: string): readonly DriverEntry[] {
   const faults: string[] = [];
   const entries: DriverEntry[] = [];
-  for (const [index, entry] of readList(json, file).entries()) {
-    const parsed = driverEntry.safeParse(entry);
-    if (parsed.success) entries.push(parsed.data);
-    else
-      for (const issue of parsed.error.issues)
-        faults.push(`entry ${String(index + 1)}: ${issue.path.join('.') || 'the whole'}: ${issue.message}`);
+  for (const [index, value] of readList(json, file).entries()) {
+    const parsed = driverEntry.safeParse(value);
+    const faultsOf = (texts: readonly string[]): void => {
+      faults.push(...texts.map((text) => `${entryLabel(value, index)}: ${text}`));
+    };
+    if (!parsed.success) faultsOf(parsed.error.issues.map((issue) => `${issue.path.join('.') || 'it'} ${issue.message}`));
+    else {
+      entries.push(parsed.data);
+      const fault = isMountEntry(parsed.data) ? mountConfigFault(toMountConfig(parsed.data, '/')) : undefined;
+      if (fault !== undefined) faultsOf([fault]);
+    }
   }
   for (const [index, entry] of entries.entries()) {
-    if (entries.findIndex((other) => other.name === entry.name) !== index) faults.push(`the name ${entry.name} is used twice`);
+    if (entries.findIndex((other) => other.name === entry.name) !== index) faults.push(`driver "${entry.name}": the name is used twice`);
+    if (entry.name === 'local' && entry.kind !== 'local')
+      faults.push('driver "local": the name belongs to the kind local, which every node has');
   }
   if (faults.length > 0) throw new AppError('INVALID_ARGUMENT', `the drivers in ${file} are not usable: ${faults.join('; ')}`, { file });
   return entries;
+}
+
+export type MountEntry = Extract<DriverEntry, { kind: 'mount' | 'nfs' | 'cifs' }>;
+
+export function isMountEntry(entry: DriverEntry): entry is MountEntry {
+  return entry.kind === 'mount' || entry.kind === 'nfs' || entry.kind === 'cifs';
+}
+
+/** One entry of the three kinds that mount(8) serves. @param mountRoot - where its volumes are mounted unless it says so itself */
+export function toMountConfig(entry: MountEntry, mountRoot: string): MountDriverConfig {
+  const common = { ...entry, mountRoot: entry.mountRoot ?? mountRoot };
+  const words = wordsOf(entry);
+  return { ...common, ...words, accessModes: entry.accessModes ?? defaultAccessModes(words.type) };
+}
+
+function wordsOf(entry: MountEntry): Pick<MountDriverConfig, 'type' | 'source' | 'options'> {
+  switch (entry.kind) {
+    case 'mount':
+      return { type: entry.type, source: entry.source, options: entry.options };
+    case 'nfs':
+      return nfsPreset(entry);
+    case 'cifs':
+      return cifsPreset(entry);
+  }
+}
+
+/** A file system of blocks that two nodes mount at once is destroyed. */
+function defaultAccessModes(type: string): readonly AccessMode[] {
+  return /^(ext[234]|xfs|btrfs|f2fs|ntfs3?|vfat|exfat)$/.test(type) ? ONE_NODE : MANY_NODES;
+}
+
+/** By its name where it has one: positions change. */
+function entryLabel(value: unknown, index: number): string {
+  const named = z.object({ name: z.string() }).safeParse(value);
+  return named.success ? `driver ${quote(named.data.name)}` : `entry ${String(index + 1)}`;
 }
 
 function readList(json: string, file: string): readonly unknown[] {

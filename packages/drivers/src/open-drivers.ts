@@ -1,13 +1,13 @@
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError, type Clock, type Logger, type Random } from '@volplane/base';
+import type { Clock, Logger, Random } from '@volplane/base';
 import { systemMounts, systemToolRunner } from '@volplane/host';
 import type { VolumeDriver } from '@volplane/ports';
-import { parseDriverEntries, type DriverEntry } from './driver-config.js';
+import { parseDriverEntries, toMountConfig, type DriverEntry } from './driver-config.js';
 import type { DriverContext } from './driver-context.js';
+import { ImageDriver } from './image/image-driver.js';
 import { LocalDriver } from './local/local-driver.js';
-import { mountConfigFault } from './mount/mount-config.js';
 import { MountDriver } from './mount/mount-driver.js';
 import { HostedPlugins } from './plugin/hosted-plugins.js';
 import { PluginClient } from './plugin/plugin-client.js';
@@ -71,12 +71,14 @@ function openDriver(entry: DriverEntry, context: DriverContext, dataDir: string)
       return new LocalDriver(context, entry);
     case 'shared':
       return new SharedDriver(context, entry);
-    case 'mount': {
-      const config = { ...entry, mountRoot: entry.mountRoot ?? join(dataDir, 'mounts', entry.name) };
-      const fault = mountConfigFault(config);
-      if (fault !== undefined) throw new AppError('INVALID_ARGUMENT', `driver ${entry.name}: ${fault}`, { driver: entry.name });
-      return new MountDriver(context, config);
+    case 'image': {
+      const { fs, defaultSize, mountRoot = join(dataDir, 'mounts', entry.name), ...config } = entry;
+      return new ImageDriver(context, { ...config, fsType: fs, defaultSizeBytes: defaultSize, mountRoot });
     }
+    case 'mount':
+    case 'nfs':
+    case 'cifs':
+      return new MountDriver(context, toMountConfig(entry, join(dataDir, 'mounts', entry.name)));
     case 'plugin': {
       const { name, scope, accessModes, mountRoot = join(dataDir, 'plugins', name) } = entry;
       const client = new PluginClient({ name, address: parsePluginUrl(entry.address), clock: context.clock, random: context.random });
