@@ -56,7 +56,11 @@ export async function makeTestFolder(): Promise<TestFolder> {
     },
     async remove() {
       // Deepest first, and one at a time: a mount may lie on another.
-      for (const target of (await mountsBelow(path)).toReversed()) await ignoreFailure(exec('umount', ['--lazy', target]));
+      for (const target of (await mountsBelow(path)).toReversed()) {
+        // On a file system that is left frozen its users would wait for ever, and could not be killed.
+        await ignoreFailure(exec('fsfreeze', ['--unfreeze', target]));
+        await ignoreFailure(exec('umount', ['--lazy', target]));
+      }
       for (const device of await loopsBelow(path)) await ignoreFailure(exec('losetup', ['-d', device]));
       await rm(path, { recursive: true, force: true });
     },

@@ -58,7 +58,7 @@ driverContract('image, global, on a file system that all nodes see', async () =>
         prepare: async (folder) => {
           await folder.mountImage('images', { type: 'ext4', sizeMib: 256 });
         },
-        options: () => ({ fs: 'ext4', size: '8m' }),
+        options: () => ({ fs: 'ext4' }),
         badOptions: BAD_OPTIONS,
         traits: {
           readOnlyEnforced: true,

@@ -41,8 +41,8 @@ describe('image driver', () => {
     await folder.remove();
   });
 
-  const make = (parts: Partial<ImageDriverConfig> = {}): ImageDriver =>
-    new ImageDriver(realContext(), {
+  const make = (parts: Partial<ImageDriverConfig> = {}, onStep?: (step: string) => Promise<void>): ImageDriver =>
+    new ImageDriver(realContext(onStep === undefined ? {} : { onStep }), {
       name: 'image',
       root: join(folder.path, 'images'),
       scope: 'local',
@@ -109,6 +109,29 @@ describe('image driver', () => {
     expect(await roomOf(path)).to.be.at.least(50 * MIB);
     await driver.unmount(clone({}), CALM);
     expect(await loopsBelow(folder.path)).to.deep.equal([]);
+  });
+
+  it('leaves no loop device behind a clone that was cut short while it grew', async () => {
+    const driver = make({ fsType: 'xfs' });
+    const source = contractVolume({ options: {}, sizeBytes: 300 * MIB });
+    await driver.create(source, CALM);
+    const clone = contractVolume({ options: {}, sizeBytes: 320 * MIB }, { name: 'clone' as VolumeName, uid: contractUid(2), source });
+    for (const crashAt of ['attached', 'mounted', 'device grown']) {
+      await new Promise<void>((resolve, reject) => {
+        const crashing = make({ fsType: 'xfs' }, (step) => {
+          if (step !== crashAt) return Promise.resolve();
+          resolve();
+          return new Promise(() => undefined);
+        });
+        crashing.create(clone, CALM).then(() => {
+          reject(new Error(`the clone has no step ${crashAt}`));
+        }, reject);
+      });
+      expect(await loopsBelow(folder.path), crashAt).to.have.length(1);
+      await driver.remove(clone, CALM);
+      expect(await loopsBelow(folder.path), crashAt).to.deep.equal([]);
+      expect(await mountsBelow(folder.path), crashAt).to.deep.equal([]);
+    }
   });
 
   it('leaves no loop device behind a mount that fails', async () => {

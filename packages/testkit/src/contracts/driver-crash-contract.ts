@@ -1,3 +1,4 @@
+import type { VolumeName } from '@volplane/domain';
 import type { DriverVolume, VolumeDriver } from '@volplane/ports';
 import { expect } from 'chai';
 import { rejection } from '../rejection.js';
@@ -117,6 +118,34 @@ function featureCrashTests(world: () => DriverWorld): void {
         recover: async (driver, volume) => {
           await snapshot(driver, volume);
           expect(await isUsable(world(), driver, volume)).to.equal(true);
+        },
+      });
+    }
+  });
+
+  it('repeats or undoes a clone that was cut short anywhere', async function () {
+    if (!world().driver().info.capabilities.clone) this.skip();
+    const cloneOf = (volume: DriverVolume): DriverVolume =>
+      contractVolume(world(), {
+        name: 'clone' as VolumeName,
+        uid: contractUid(2000 + Number.parseInt(volume.uid, 16)),
+        source: { name: volume.name, uid: volume.uid },
+        ...(volume.sizeBytes === undefined ? {} : { sizeBytes: 2 * volume.sizeBytes }),
+      });
+    for (const repeat of [true, false]) {
+      // One way after the other: both use the same names.
+      await crashEverywhere(world(), {
+        prepare: (driver, volume) => driver.create(volume, CALM),
+        crash: (driver, volume) => driver.create(cloneOf(volume), CALM),
+        recover: async (driver, volume) => {
+          const clone = cloneOf(volume);
+          if (repeat) {
+            await driver.create(clone, CALM);
+            expect(await isUsable(world(), driver, clone)).to.equal(true);
+            await driver.unmount(clone, CALM);
+          }
+          await driver.remove(clone, CALM);
+          expect((await driver.inspect(clone, CALM)).existence).to.equal('absent');
         },
       });
     }
