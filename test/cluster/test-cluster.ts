@@ -142,7 +142,7 @@ export class TestCluster {
     const dataDir = join(this.folder, node);
     await mkdir(dataDir);
     const drivers = join(dataDir, 'drivers.json');
-    await writeFile(drivers, JSON.stringify([{ name: 'shared', kind: 'shared', root: this.sharedRoot }]));
+    await writeFile(drivers, JSON.stringify([{ name: 'shared', kind: 'shared', root: this.sharedRoot, unguarded: true }]));
     return new ServiceProcess(node, 'agent', [
       `--node=${node}`,
       `--data-dir=${dataDir}`,

@@ -148,7 +148,7 @@ async function startNode(
   const { nats, storage } = options;
   const { name } = host;
   const drivers = [
-    { name: 'shared', kind: 'shared', root: storage },
+    { name: 'shared', kind: 'shared', root: storage, unguarded: true },
     {
       name: 'disk',
       kind: 'mount',
