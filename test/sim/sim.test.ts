@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { runSeed } from './run-seed.js';
 
+const SEEDS = 12;
+
 /** A few lives of simulated clusters with every test run; `npm run sim -- --seeds 10000` is the real thing. */
 describe('simulated clusters', () => {
   const total = { done: 0, writes: 0, faults: 0 };
@@ -22,5 +24,3 @@ describe('simulated clusters', () => {
     expect(await runSeed(7)).to.deep.equal(await runSeed(7));
   });
 });
-
-const SEEDS = 12;

@@ -23,9 +23,11 @@ import { dependencyFile, ROOT } from './workspace.mjs';
 
 /** Every suite of the project. */
 const SUITES = ['packages/*/test/**/*.test.ts', 'services/*/test/**/*.test.ts', 'test/**/*.test.ts'];
+/** What mounts, or makes namespaces that hold other suites' mounts: these share the kernel, and go one after the other. */
+const ALONE = '.{root,docker}.test.ts';
 /**
- * All suites together take two thirds of the time in two processes: they share no port and no folder. A part of them runs in
- * one process, where one that leaves something open shows, because mocha then does not end.
+ * The others share no port and no folder, and take two thirds of the time in two processes. A part of them runs in one
+ * process, where a test that leaves something open shows, because mocha then does not end.
  */
 const PARALLEL = availableParallelism() > 1 ? ['--parallel', '--jobs=2'] : [];
 const REPORTER = fileURLToPath(new URL('totals-reporter.cjs', import.meta.url));
@@ -40,20 +42,37 @@ const POLL_MS = 200;
  * @returns {Promise<Totals>} what mocha counted, and one more failure for each way in which the run as a whole went wrong
  */
 export async function runSuites(suiteRun) {
+  const all = { passed: 0, failed: 0, skipped: 0 };
+  for (const mochaArgs of rounds(suiteRun)) {
+    const { totals, interrupted } = await runRound(suiteRun, mochaArgs);
+    all.passed += totals.passed;
+    all.failed += totals.failed;
+    all.skipped += totals.skipped;
+    if (interrupted) break;
+  }
+  return all;
+}
+
+/**
+ * @param {SuiteRun} suiteRun
+ * @param {readonly string[]} mochaArgs
+ * @returns {Promise<{ totals: Totals, interrupted: boolean }>}
+ */
+async function runRound(suiteRun, mochaArgs) {
   const folder = await mkdtemp(join(tmpdir(), 'volplane-test-'));
   const run = randomUUID();
   const totalsFile = join(folder, 'totals.json');
   try {
     const env = { ...suiteRun.env, VOLPLANE_TEST_TOTALS: totalsFile, VOLPLANE_TEST_RUN: run };
-    const { end, problems } = await runMocha({ ...suiteRun, env }, totalsFile);
+    const { end, interrupted, problems } = await runMocha({ ...suiteRun, env }, mochaArgs, totalsFile);
     problems.push(...(await endLeftovers(`VOLPLANE_TEST_RUN=${run}`)));
     const totals = await readTotals(totalsFile);
-    if (totals?.failed === 0 && problems.length === 0 && end !== 0)
-      problems.push(`mocha ended with ${String(end)} although no test failed`);
+    const silent = totals?.failed === 0 && problems.length === 0 && end !== 0;
+    if (silent) problems.push(`mocha ended with ${String(end)} although no test failed`);
     if (totals === undefined) problems.push('the run broke off: there are no totals');
     for (const text of problems) console.error(`\n${text}`);
     const { passed, failed, skipped } = totals ?? { passed: 0, failed: 0, skipped: 0 };
-    return { passed, failed: failed + problems.length, skipped };
+    return { totals: { passed, failed: failed + problems.length, skipped }, interrupted };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -63,21 +82,24 @@ export async function runSuites(suiteRun) {
  * Runs mocha in a process group of its own, so that a signal to this process ends all of it, once.
  *
  * @param {SuiteRun} suiteRun
+ * @param {readonly string[]} mochaArgs
  * @param {string} totalsFile
- * @returns {Promise<{ end: number | string | null, problems: string[] }>} its exit code or signal, and what went wrong apart from
- *   failed tests
+ * @returns {Promise<{ end: number | string | null, interrupted: boolean, problems: string[] }>} its exit code or signal, whether
+ *   this process was told to end, and what went wrong apart from failed tests
  */
-async function runMocha({ args, env, cwd = ROOT, exitMsMax = EXIT_MS_MAX }, totalsFile) {
-  const command = [dependencyFile('mocha', 'bin/mocha.js'), ...mochaArgs(args, cwd)];
+async function runMocha({ env, cwd = ROOT, exitMsMax = EXIT_MS_MAX }, mochaArgs, totalsFile) {
+  const command = [dependencyFile('mocha', 'bin/mocha.js'), '--reporter', REPORTER, '--forbid-only', ...mochaArgs];
   const child = spawn(process.execPath, command, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
   /** @type {string[]} */
   const problems = [];
   let endByMs = Infinity;
+  let interrupted = false;
   const signalGroup = (/** @type {NodeJS.Signals} */ signal) => {
     if (child.pid !== undefined) process.kill(-child.pid, signal);
   };
   const onSignal = (/** @type {NodeJS.Signals} */ signal) => {
     problems.push(`the run was ended by ${signal}`);
+    interrupted = true;
     endByMs = Math.min(endByMs, performance.now() + exitMsMax);
     signalGroup(signal);
   };
@@ -91,19 +113,26 @@ async function runMocha({ args, env, cwd = ROOT, exitMsMax = EXIT_MS_MAX }, tota
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   try {
     await once(child, 'exit');
-    return { end: child.exitCode ?? child.signalCode, problems };
+    return { end: child.exitCode ?? child.signalCode, interrupted, problems };
   } finally {
     clearInterval(watch);
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   }
 }
 
-/** @param {readonly string[]} args @param {string} cwd */
-function mochaArgs(args, cwd) {
+/**
+ * @param {SuiteRun} suiteRun
+ * @returns {readonly (readonly string[])[]} the arguments of mocha, for one run after the other
+ */
+function rounds({ args, cwd = ROOT }) {
   const paths = args.filter((arg) => !arg.startsWith('-') && existsSync(join(cwd, arg)));
   const others = args.filter((arg) => !paths.includes(arg));
-  const suites = paths.length === 0 ? [...PARALLEL, ...SUITES] : paths.map((path) => suitesBelow(path, cwd));
-  return ['--reporter', REPORTER, '--forbid-only', ...others, ...suites];
+  if (paths.length > 0) return [[...others, ...paths.map((path) => suitesBelow(path, cwd))]];
+  const alone = SUITES.map((suites) => suites.replace(/[.]test[.]ts$/, ALONE));
+  return [
+    [...others, ...PARALLEL, ...alone.map((suites) => `--ignore=${suites}`), ...SUITES],
+    [...others, ...alone],
+  ];
 }
 
 /** @param {string} path a test file, a folder of them, or a package @param {string} cwd */

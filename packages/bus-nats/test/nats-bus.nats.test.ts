@@ -184,7 +184,7 @@ describe('NatsBus on a real server', () => {
     await waitFor(() => running === requests.length, { what: 'all are running' });
     const closed = agent.close();
     // With an end: one that the agent still took waits for the gate.
-    await waitFor(async () => (await rejection(manager.request('agent.large', null, { timeoutMs: 1_000 }))).reason === 'NODE_UNAVAILABLE', {
+    await waitFor(async () => (await rejection(manager.request('agent.large', null, { timeoutMs: 100 }))).reason === 'NODE_UNAVAILABLE', {
       what: 'it serves no more',
     });
     server.pause();
