@@ -17,10 +17,13 @@ job "volplane-controller" {
       driver = "docker"
 
       config {
-        image        = "volplane:0.1.0"
-        entrypoint   = ["node", "services/manager/dist/main.js"]
+        # deploy/docker/Dockerfile
+        image        = "volplane-manager:0.1.0"
         network_mode = "host"
       }
+
+      # The folder of the socket belongs to root.
+      user = "root"
 
       env {
         VOLPLANE_MANAGER_ETCD       = "http://etcd.service.consul:2379"

@@ -11,8 +11,8 @@ job "volplane-node" {
       driver = "docker"
 
       config {
-        image        = "volplane:0.1.0"
-        entrypoint   = ["node", "services/agent/dist/main.js"]
+        # deploy/docker/Dockerfile
+        image        = "volplane-agent:0.1.0"
         network_mode = "host"
         # It mounts.
         privileged = true

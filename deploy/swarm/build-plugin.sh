@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes the Docker plugin `volplane` from an image of Volplane: build-plugin.sh [IMAGE] [PLUGIN]
+# Makes the Docker plugin `volplane` from the agent's image (deploy/docker/Dockerfile): build-plugin.sh [IMAGE] [PLUGIN]
 # Run it on every node (or push the plugin), then: docker plugin enable PLUGIN
 set -eu
-image=${1:-volplane:0.1.0}
+image=${1:-volplane-agent:0.1.0}
 plugin=${2:-volplane}
 folder=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
