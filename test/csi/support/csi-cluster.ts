@@ -1,10 +1,9 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SpecLevel } from '@volplane/csi';
 import { createClient, type VolplaneClient } from '@volplane/rpc';
-import { startEtcd, startNatsServer, waitFor, type TestServer } from '@volplane/testkit';
+import { makeTestFolder, startEtcd, startNatsServer, waitFor, type TestFolder, type TestServer } from '@volplane/testkit';
 import { ChildProcesses, type Child } from '../../../deploy/dev/swarm/child-processes.js';
 import { CsiClient } from '../../../packages/csi/test/support/csi-client.js';
 
@@ -18,12 +17,14 @@ export interface CsiClusterOptions {
   readonly driver?: string;
   /** Settings of the managers beyond the usual. */
   readonly managerArgs?: readonly string[];
+  /** Settings of the agents beyond the usual; `NODE` stands for the node's name, `FOLDER` as above. */
   readonly agentArgs?: readonly string[];
 }
 
 /** etcd, NATS, a manager and agents as processes of their own, each with its CSI socket. */
 export class CsiCluster {
   readonly folder: string;
+  readonly #testFolder: TestFolder;
   readonly #servers: TestServer[] = [];
   readonly #processes: ChildProcesses;
   readonly #options: CsiClusterOptions;
@@ -31,15 +32,16 @@ export class CsiCluster {
   readonly children = new Map<string, Child>();
   #addresses: { etcd: string; nats: string } = { etcd: '', nats: '' };
 
-  private constructor(folder: string, options: CsiClusterOptions) {
-    this.folder = folder;
+  private constructor(folder: TestFolder, options: CsiClusterOptions) {
+    this.#testFolder = folder;
+    this.folder = folder.path;
     this.#options = options;
-    this.#processes = new ChildProcesses(folder);
+    this.#processes = new ChildProcesses(folder.path);
   }
 
   /** @throws Error with the end of the log of what did not start; nothing is left running */
   static async start(options: CsiClusterOptions = {}): Promise<CsiCluster> {
-    const cluster = new CsiCluster(await mkdtemp(join(tmpdir(), 'csi-cluster-')), options);
+    const cluster = new CsiCluster(await makeTestFolder(), options);
     try {
       await cluster.#startAll();
       return cluster;
@@ -81,11 +83,11 @@ export class CsiCluster {
   async startAgent(node: string): Promise<void> {
     const data = join(this.folder, node);
     await mkdir(data, { recursive: true });
-    const drivers = JSON.stringify(this.#options.drivers ?? []).replaceAll('FOLDER', join(this.folder, 'shared'));
+    const drivers = this.#filled(JSON.stringify(this.#options.drivers ?? []), node);
     await writeFile(join(data, 'drivers.json'), drivers);
     await this.#startService('agent', node, join(data, 'csi.sock'), [
       ...[`--node=${node}`, `--data-dir=${data}`, `--listen=unix:${join(data, 'agent.sock')}`, `--nats=${this.#addresses.nats}`],
-      ...[`--drivers=${join(data, 'drivers.json')}`, ...(this.#options.agentArgs ?? [])],
+      ...[`--drivers=${join(data, 'drivers.json')}`, ...(this.#options.agentArgs ?? []).map((arg) => this.#filled(arg, node))],
     ]);
   }
 
@@ -102,7 +104,7 @@ export class CsiCluster {
     for (const client of this.#clients) await client.close();
     await this.#processes.stop();
     await Promise.all(this.#servers.map((server) => server.stop()));
-    await rm(this.folder, { recursive: true, force: true });
+    await this.#testFolder.remove();
   }
 
   async #startAll(): Promise<void> {
@@ -140,6 +142,10 @@ export class CsiCluster {
     } finally {
       client.close();
     }
+  }
+
+  #filled(text: string, node: string): string {
+    return text.replaceAll('FOLDER', join(this.folder, 'shared')).replaceAll('NODE', node);
   }
 
   #owned<T extends { close(): unknown }>(client: T): T {
