@@ -5,7 +5,7 @@ import { AppError } from '@volplane/base';
 import type { VolumeView } from '@volplane/domain';
 import { waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
-import { context, TestCluster } from './test-cluster.js';
+import { context, persist, TestCluster } from './test-cluster.js';
 
 /**
  * A manager dies by SIGKILL with many calls in flight, so that calls are cut at every point of their way. The exact points are
@@ -25,7 +25,7 @@ describe('kill -9 of a manager in the middle of calls', function () {
     const dying = cluster.client(first);
     const names = Array.from({ length: 60 }, (_, index) => `made-${String(index)}`);
     const existing = Array.from({ length: 30 }, (_, index) => `old-${String(index)}`);
-    await Promise.all(existing.map((name) => dying.createVolume({ name, driver: 'shared' }, context())));
+    await Promise.all(existing.map((name) => persist(() => dying.createVolume({ name, driver: 'shared' }, context()))));
 
     const calls = [
       ...names.map((name) => dying.createVolume({ name, driver: 'shared' }, context())),
@@ -46,13 +46,15 @@ describe('kill -9 of a manager in the middle of calls', function () {
 
     // The caller's one duty: the same call again.
     const other = cluster.client(second);
-    await Promise.all(names.map((name) => other.createVolume({ name, driver: 'shared' }, context())));
-    await Promise.all(existing.slice(0, 15).map((name) => goneAt(other.removeVolume({ name }, context()))));
-    await Promise.all(existing.slice(15).map((name) => other.mountVolume({ name, node: 'node-1', mountId: `use-of-${name}` }, context())));
+    await Promise.all(names.map((name) => persist(() => other.createVolume({ name, driver: 'shared' }, context()))));
+    await Promise.all(existing.slice(0, 15).map((name) => goneAt(persist(() => other.removeVolume({ name }, context())))));
+    await Promise.all(
+      existing.slice(15).map((name) => persist(() => other.mountVolume({ name, node: 'node-1', mountId: `use-of-${name}` }, context()))),
+    );
 
     const volumes = await waitFor(
       async () => {
-        const { volumes: listed } = await other.listVolumes({ pageSize: 1000, filter: { scope: 'global' } }, context());
+        const { volumes: listed } = await persist(() => other.listVolumes({ pageSize: 1000, filter: { scope: 'global' } }, context()));
         return listed.every((volume) => volume.operation === undefined) && listed;
       },
       { what: 'every operation to be finished' },
@@ -60,7 +62,8 @@ describe('kill -9 of a manager in the middle of calls', function () {
     expect(volumes.map((volume) => volume.name).sort()).to.deep.equal([...names, ...existing.slice(15)].sort());
     expect(volumes.filter((volume) => volume.phase !== 'ready')).to.deep.equal([]);
     await expectSameFolders(volumes);
-    for (const name of existing.slice(15)) await other.unmountVolume({ name, node: 'node-1', mountId: `use-of-${name}` }, context());
+    for (const name of existing.slice(15))
+      await persist(() => other.unmountVolume({ name, node: 'node-1', mountId: `use-of-${name}` }, context()));
     await first.start();
     await cluster.settled();
   });
@@ -77,7 +80,7 @@ describe('kill -9 of a manager in the middle of calls', function () {
     const other = cluster.client(second);
     const volumes = await waitFor(
       async () => {
-        const { volumes: listed } = await other.listVolumes({ pageSize: 1000, filter: { scope: 'global' } }, context());
+        const { volumes: listed } = await persist(() => other.listVolumes({ pageSize: 1000, filter: { scope: 'global' } }, context()));
         return listed.every((volume) => volume.operation === undefined && volume.phase === 'ready') && listed;
       },
       { what: 'the other manager to finish or roll back everything' },

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { AppError } from '@volplane/base';
 import type { CallContext } from '@volplane/engine';
 import { createClient, type VolplaneClient } from '@volplane/rpc';
 import { startEtcd, startNatsServer, waitFor, type EtcdServer, type NatsServer } from '@volplane/testkit';
@@ -91,7 +92,7 @@ export class TestCluster {
             '--listen=127.0.0.1:0',
             `--etcd=${etcd.endpoints.join(',')}`,
             `--nats=${nats.url}`,
-            `--session-ttl-ms=${String(size.sessionTtlMs ?? 5_000)}`,
+            `--session-ttl-ms=${String(size.sessionTtlMs ?? 10_000)}`,
           ]),
         );
       }
@@ -151,6 +152,29 @@ export class TestCluster {
       `--drivers=${drivers}`,
     ]);
   }
+}
+
+/** A caller that does its one duty: while the answer is unavailable or unknown, the same call again. */
+export async function persist<T>(call: () => Promise<T>): Promise<T> {
+  let outcome: { readonly value: T } | undefined;
+  await waitFor(
+    async () => {
+      try {
+        outcome = { value: await call() };
+      } catch (error) {
+        if (!(error instanceof AppError) || (error.kind !== 'unavailable' && error.kind !== 'deadline')) {
+          return { refused: error };
+        }
+        throw error;
+      }
+      return outcome;
+    },
+    { what: 'a call to be answered', timeoutMs: 120_000 },
+  ).then((end) => {
+    if ('refused' in end) throw end.refused as Error;
+  });
+  if (outcome === undefined) throw new Error('the call was answered, and its answer is missing');
+  return outcome.value;
 }
 
 export function context(timeoutMs = 30_000): CallContext {
