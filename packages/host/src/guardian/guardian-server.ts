@@ -214,7 +214,7 @@ function readArmed(options: GuardianServerOptions): ReturnType<typeof armedFile.
 }
 
 const ARMED_FILE = 'armed.json';
-/** An agent that restarts is back well before. */
-const IDLE_MS = 60_000;
+/** With nothing to guard there is nothing to wait for; an agent that comes back starts another. */
+const IDLE_MS = 1_000;
 /** Sessions live for 10 minutes at most. */
 const DEADLINE_AHEAD_MAX_MS = 600_000;
