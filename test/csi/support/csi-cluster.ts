@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SpecLevel } from '@volplane/csi';
@@ -104,6 +104,7 @@ export class CsiCluster {
     for (const client of this.#clients) await client.close();
     await this.#processes.stop();
     await Promise.all(this.#servers.map((server) => server.stop()));
+    for (const node of this.#options.nodes ?? ['n1']) await endGuardian(join(this.folder, node, 'guardian'));
     await this.#testFolder.remove();
   }
 
@@ -151,6 +152,18 @@ export class CsiCluster {
   #owned<T extends { close(): unknown }>(client: T): T {
     this.#clients.push(client);
     return client;
+  }
+}
+
+/** Guardians outlive their agents by a minute; each says in its log who it is. */
+async function endGuardian(folder: string): Promise<void> {
+  const log = await readFile(join(folder, 'guardian.log'), 'utf8').catch(() => '');
+  for (const [, pid = ''] of log.matchAll(/"pid":(\d+)/g)) {
+    const commandFile = `/proc/${pid}/cmdline`;
+    const isOurs = async (): Promise<boolean> => (await readFile(commandFile, 'utf8').catch(() => '')).includes(folder);
+    if (!(await isOurs())) continue;
+    process.kill(Number(pid), 'SIGTERM');
+    await waitFor(async () => !(await isOurs()), { what: `guardian ${pid} has ended` });
   }
 }
 
