@@ -76,6 +76,21 @@ export class EngineClient {
   }
 }
 
+/**
+ * Whether the container may have its volumes mounted. `created` is a state without mounts although a start passes through it; a state that
+ * we do not know counts as one with mounts.
+ */
+export function mayHaveMounts({ state }: EngineContainer): boolean {
+  return !ENDED.has(state);
+}
+
+/** The plugin's name in the name of a driver: engines append a tag to those of managed plugins. */
+export function pluginOf(driver: string): string {
+  return driver.replace(/:latest$/, '');
+}
+
+const ENDED: ReadonlySet<string> = new Set(['created', 'exited', 'dead']);
+
 /** Engines that list thousands of containers take seconds. */
 const TIMEOUT_MS = 30_000;
 

@@ -1,4 +1,4 @@
-import type { EngineContainer } from './engine-client.js';
+import { mayHaveMounts, pluginOf, type EngineContainer } from './engine-client.js';
 
 /** The uses of one volume as the door has them. */
 export interface VolumeUses {
@@ -28,21 +28,10 @@ export function findStaleUses(
 ): readonly StaleUses[] {
   const used = new Set(
     engine.containers
-      .filter(({ state }) => !ENDED.has(state))
+      .filter(mayHaveMounts)
       .flatMap(({ volumes }) => volumes.filter(({ driver }) => engine.drivers.includes(pluginOf(driver))).map(({ name }) => name)),
   );
   return held
     .filter(({ volume, members }) => !used.has(volume) && members.every(({ ageMs }) => ageMs >= graceMs))
     .map(({ volume, members }) => ({ volume, members: members.map(({ member }) => member) }));
-}
-
-/**
- * States in which a container has no mounts. `created` is one of them although a start passes through it: a start is young. Anything else,
- * also a state that we do not know, may have mounts.
- */
-const ENDED: ReadonlySet<string> = new Set(['created', 'exited', 'dead']);
-
-/** Engines append a tag to the names of managed plugins. */
-function pluginOf(driver: string): string {
-  return driver.replace(/:latest$/, '');
 }

@@ -1,0 +1,93 @@
+import { AppError } from '@volplane/base';
+import { expect } from 'chai';
+import type { EngineVolume } from '../src/engine/engine-client.js';
+import { planImport, runImport, type ImportEntry, type ImportQuestion } from '../src/index.js';
+import { FakeCluster } from './fake-volumes.js';
+
+const CONTEXT = { signal: new AbortController().signal, timeoutMs: 1_000 };
+const found = (name: string, fields: Partial<EngineVolume> = {}): EngineVolume => ({
+  name,
+  driver: 'local',
+  scope: 'local',
+  mountpoint: `/var/lib/docker/volumes/${name}/_data`,
+  labels: {},
+  options: {},
+  ...fields,
+});
+const QUESTION: ImportQuestion = {
+  volumes: [],
+  containers: [],
+  existing: [],
+  node: 'n1',
+  from: 'local',
+  into: { driver: 'local', scope: 'local' },
+};
+const plan = (fields: Partial<ImportQuestion>): readonly ImportEntry[] => planImport({ ...QUESTION, ...fields });
+
+describe('plan of an import', () => {
+  it('binds the folders of the local driver, and says what the engine could still do to them', () => {
+    const [entry] = plan({
+      volumes: [found('data', { labels: { team: 'x', 'com.docker.compose.project': 'y' } }), found('other', { driver: 'nfs' })],
+    });
+    expect(entry?.action).to.equal('adopt');
+    expect(entry?.request).to.deep.equal({
+      name: 'data',
+      driver: 'local',
+      options: { type: 'none', o: 'bind', device: '/var/lib/docker/volumes/data/_data' },
+      labels: { team: 'x' },
+      node: 'n1',
+    });
+    expect(entry?.warnings.join()).to.contain('docker volume rm of the old name would delete it').and.to.contain('keeps the name data');
+  });
+
+  it('keeps the options of local volumes that mount something, and refuses engine quotas', () => {
+    const options = { type: 'nfs', o: 'addr=10.0.0.1', device: ':/export' };
+    const [mounted, sized] = plan({ volumes: [found('nfs', { options }), found('sized', { options: { size: '10g' } })] });
+    expect(mounted?.request?.options).to.deep.equal(options);
+    expect(sized).to.include({ action: 'refuse' });
+    expect(sized?.reason).to.contain('10g');
+  });
+
+  it('adopts the volumes of a plugin under the names that it has', () => {
+    const [entry] = plan({
+      volumes: [found('data', { driver: 'rexray:latest', scope: 'global', options: { size: '5' } })],
+      from: 'rexray',
+      into: { driver: 'ebs', scope: 'global' },
+      prefix: 'old-',
+    });
+    expect(entry?.request).to.deep.equal({ name: 'old-data', driver: 'ebs', options: { size: '5', adopt: 'data' }, labels: {} });
+    expect(entry?.warnings).to.deep.equal([]);
+  });
+
+  it('refuses what a running container has, and what cannot be named', () => {
+    const use = (state: string): ImportQuestion['containers'][number] => ({
+      id: 'c'.repeat(64),
+      state,
+      volumes: [{ name: 'data', driver: 'local' }],
+    });
+    expect(plan({ volumes: [found('data')], containers: [use('running')] })[0]?.reason).to.contain('cccccccccccc; stop them first');
+    expect(plan({ volumes: [found('data')], containers: [use('exited')] })[0]).to.include({ action: 'adopt' });
+    expect(plan({ volumes: [found('x')] })[0]?.reason).to.contain('cannot be a volume');
+  });
+
+  it('finds done what it has done, and refuses a name that another volume has', async () => {
+    const api = new FakeCluster().api('n1');
+    const question = { ...QUESTION, volumes: [found('data')] };
+    const outcomes = await runImport(planImport(question), api, CONTEXT);
+    expect(outcomes.map(({ fault }) => fault)).to.deep.equal([undefined]);
+    const existing = [await api.getVolume({ name: 'data' }, CONTEXT)];
+    expect(planImport({ ...question, existing })[0]).to.include({ action: 'done' });
+    const [taken] = planImport({ ...question, existing: existing.map((view) => ({ ...view, options: {} })) });
+    expect(taken?.reason).to.contain('another volume of this name');
+  });
+
+  it('goes on after a failure and tells it', async () => {
+    const cluster = new FakeCluster();
+    cluster.faults.set('createVolume', new AppError('NO_MANAGER', 'no manager answers'));
+    const outcomes = await runImport(plan({ volumes: [found('one1'), found('two2'), found('x')] }), cluster.api('n1'), CONTEXT);
+    expect(outcomes.map(({ entry, fault }) => `${entry.name}: ${String(fault)}`)).to.deep.equal([
+      'one1: no manager answers',
+      'two2: no manager answers',
+    ]);
+  });
+});
