@@ -98,6 +98,7 @@ export { describeChange } from './describe-change.js';
 export { expectedAnswer, explainVolume, type ExplainInput } from './explain.js';
 export { heldDigest, rendezvousOwner } from './held-digest.js';
 export { attachedFailure, excludingHolders, heldFailure, holdersOf, toAttachmentView, whatFrees, type Holder } from './holders.js';
+export { checkCluster, checkDocument, checkState, type ClusterSnapshot, type InvariantName, type Violation } from './invariants.js';
 export { identityDifference, maskedOption } from './identity.js';
 export { decideAnswer, decideBegin, decideCreate, decideForget, decideRemove, type Create, type OperationAnswer } from './life.js';
 export { goneRequirement, lostWord, sessionOf, type NodeIdentity } from './liveness.js';
