@@ -148,8 +148,8 @@ export class NatsBus implements Bus {
     // Too late, or the second one.
     if (request === undefined) return;
     try {
-      if (message.data.length === 0 && message.headers?.code === NO_RESPONDERS)
-        request.reject(unavailable(request.subject, 'nobody listens'));
+      const nobody = message.data.length === 0 && message.headers?.code === NO_RESPONDERS;
+      if (nobody) request.reject(unavailable(request.subject, 'nobody listens'));
       else request.resolve(JSON.parse(message.string()));
     } catch (parseError) {
       this.#options.log.debug('stray answer dropped', { subject: request.subject, error: parseError });

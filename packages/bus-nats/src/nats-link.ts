@@ -84,11 +84,15 @@ async function follow(
   }
   const server = connection.getServer();
   options.log.info('nats connected', { server });
-  observer.onUp(connection);
-  // The list of statuses does not end with the connection, so the connection's end is waited for beside it.
-  const error = await Promise.race([connection.closed(), logStatuses(connection, server, options)]);
-  observer.onDown();
-  return error;
+  try {
+    observer.onUp(connection);
+    // The list of statuses does not end with the connection, so the connection's end is waited for beside it.
+    return await Promise.race([connection.closed(), logStatuses(connection, server, options)]);
+  } finally {
+    observer.onDown();
+    // It is closed already, unless something above failed.
+    await connection.close();
+  }
 }
 
 async function logStatuses(connection: NatsConnection, server: string, { log }: NatsLinkOptions): Promise<void> {

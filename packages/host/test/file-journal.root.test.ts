@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { silentLogger } from '@volplane/base';
 import { isRoot, rejection } from '@volplane/testkit';
@@ -9,6 +10,23 @@ import { expect } from 'chai';
 import { FileJournal } from '../src/file-journal.js';
 
 const exec = promisify(execFile);
+
+describe('file journal and containers', () => {
+  it('is refused to a process in other network and process namespaces', async function () {
+    if (!isRoot()) this.skip();
+    const folder = await mkdtemp(join(tmpdir(), 'volplane-shared-'));
+    const journal = await FileJournal.open({ folder, log: silentLogger });
+    try {
+      const script = fileURLToPath(new URL('journal-process.ts', import.meta.url));
+      const args = ['--net', '--pid', '--fork', process.execPath, '--import=tsx', '--conditions=@volplane/source', script, folder];
+      const refused: unknown = await exec('unshare', args).catch((error: unknown) => error);
+      expect(refused).to.have.property('stderr').that.includes('is in use by another process');
+    } finally {
+      await journal.close();
+      await rm(folder, { recursive: true });
+    }
+  });
+});
 
 /** A journal on a file system of its own, so small that it fills. */
 describe('file journal on a full disk', () => {

@@ -92,7 +92,14 @@ describe('memory bus network', () => {
     expect(inFlight.state).to.equal('UNKNOWN_OUTCOME');
     expect(asked).to.deep.equal(['in flight']);
 
+    network.setFate(() => [50]);
+    const healed = watch(request('healed meanwhile', 100));
     network.heal();
+    await clock.advance(100);
+    expect(healed.state).to.equal('UNKNOWN_OUTCOME');
+    expect(asked).to.deep.equal(['in flight']);
+
+    network.setFate(() => [5]);
     const whole = watch(request('whole', 100));
     await clock.advance(10);
     expect(whole.state).to.equal('resolved');
@@ -196,6 +203,20 @@ describe('memory bus network', () => {
     const asked = watch(request('now'));
     await clock.advance(0);
     expect(asked.state).to.equal('resolved');
+  });
+
+  it('leaves the next process of that name alone when it crashed while closing', async () => {
+    const { agent, request } = conversation(network, gate().opened);
+    watch(request('stuck'));
+    await clock.advance(0);
+    const closed = agent.close();
+    network.crash('agent');
+    network.open('agent').serve('agent.work', undefined, () => Promise.resolve('second life'));
+    await clock.advance(60_000);
+    await closed;
+    const asked = watch(request('again'));
+    await clock.advance(0);
+    expect(asked.answer).to.equal('second life');
   });
 
   it('gives up waiting for handlers when it closes', async () => {

@@ -311,13 +311,18 @@ function closeTests(buses: () => Buses): void {
       await finish.opened;
       return payload;
     };
+    await serve(asker, 'asker.job', () => 'answered');
     const former = await serve(server, 'former.job', handler);
     await serve(server, 'job', handler);
     const running = [asker.request('former.job', 0, PATIENT), asker.request('job', 1, PATIENT)];
     await Promise.all(begun.map(({ opened }) => opened));
     await former.close();
     const closed = server.close();
+    server.serve('late', undefined, () => Promise.resolve());
     await roundTrips(asker);
+    await expectReason(asker.request('late', null, PATIENT), 'NODE_UNAVAILABLE');
+    await expectReason(server.request('late', null, PATIENT), 'NODE_UNAVAILABLE');
+    await expectReason(server.request('asker.job', null, PATIENT), 'NODE_UNAVAILABLE');
     finish.open();
     expect(await Promise.all(running)).to.deep.equal([0, 1]);
     await closed;
