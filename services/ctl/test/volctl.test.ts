@@ -161,9 +161,7 @@ describe('volctl commands', () => {
   it('ends with 4 when nobody answers, and says where it asked', async () => {
     const run = await runHere(['ls'], { env: { VOLPLANE_ADDRESS: '127.0.0.1:1,unix:/nowhere.sock' } });
     expect(run.code).to.equal(4);
-    expect(run.stderr)
-      .to.include('UNREACHABLE')
-      .and.match(/127\.0\.0\.1:1|unix:\/nowhere\.sock/);
+    expect(run.stderr).to.include('UNREACHABLE').and.include('127.0.0.1:1, unix:/nowhere.sock');
   });
 
   it('asks the next address, given as a flag, when the first does not answer', async () => {

@@ -50,7 +50,7 @@ export class Failover {
       if (outcome === 'lost' && repetition === 'once') throw error;
       if (outcome === 'lost' && repetition === 'same') lost = error;
       if (this.#preferred === index) this.#preferred = (index + 1) % endpoints.length;
-      if (attempt >= attemptsMax) throw afterLoss(error, lost);
+      if (attempt >= attemptsMax) throw afterLoss(outcome === 'unsent' ? this.#unreachable(error) : error, lost);
       if (attempt % endpoints.length === 0) await sleep(clock, backoffMs(random, 0, ROUND_DELAY), context.signal);
       if (clock.wallMs() >= deadlineMs) throw afterLoss(deadlineExceeded(error), lost);
     }
@@ -66,8 +66,13 @@ export class Failover {
       await endpoint?.connected(Math.min(untilMs, clock.wallMs() + CONNECT_TIMEOUT_MS), context.signal);
       if (endpoint?.isReady === true) return endpoint;
     }
-    const addresses = endpoints.map(({ address }) => address).join(', ');
-    throw new AppError('UNREACHABLE', `no server answers at ${addresses}; nothing was begun`, { addresses });
+    throw this.#unreachable();
+  }
+
+  /** After every address was tried in vain. */
+  #unreachable(cause?: AppError): AppError {
+    const addresses = this.#options.endpoints.map(({ address }) => address).join(', ');
+    return new AppError('UNREACHABLE', `no server answers at ${addresses}; nothing was begun`, { addresses }, cause);
   }
 
   async #try<T>(index: number, deadlineMs: number, context: CallContext, send: Send<T>): Promise<TryResult<T>> {
