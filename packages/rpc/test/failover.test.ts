@@ -157,6 +157,13 @@ describe('RPC client fail-over', () => {
     expect(error.reason).to.be.oneOf(['DEADLINE_EXCEEDED', 'UNREACHABLE']);
   });
 
+  it('calls nobody once it is closed', async () => {
+    await client.close();
+    expect((await rejection(client.listVolumes({}, patient()))).reason).to.equal('SHUTTING_DOWN');
+    expect((await rejection(client.watchVolumes({}, patient()).next())).reason).to.equal('SHUTTING_DOWN');
+    expect(first.calls.length + second.calls.length).to.equal(0);
+  });
+
   it('stops trying when the caller goes away', async () => {
     await Promise.all(servers.map((server) => server.close(0)));
     const error = await rejection(client.getVolume({ name: 'data' }, { signal: AbortSignal.abort(), timeoutMs: 30_000 }));

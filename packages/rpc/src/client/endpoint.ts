@@ -49,10 +49,12 @@ export class Endpoint {
    * Waits while a connection is being made, so that a host that swallows packets costs a bounded time and no call is lost in it.
    *
    * @returns false when there is none after `untilMs` (wall clock); a refused connection fails the call itself, at once
+   * @throws AppError SHUTTING_DOWN after {@link close}
    */
   connected(untilMs: number, signal: AbortSignal): Promise<boolean> {
     const channel = this.#client.getChannel();
     const state = channel.getConnectivityState(true);
+    if (state === connectivityState.SHUTDOWN) throw new AppError('SHUTTING_DOWN', 'this client is closed; nothing was begun');
     if (state !== connectivityState.CONNECTING && state !== connectivityState.IDLE) return Promise.resolve(true);
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {

@@ -51,7 +51,9 @@ export class Failover {
       if (outcome === 'lost' && repetition === 'same') lost = error;
       if (this.#preferred === index) this.#preferred = (index + 1) % endpoints.length;
       if (attempt >= attemptsMax) throw afterLoss(outcome === 'unsent' ? this.#unreachable(error) : error, lost);
-      if (attempt % endpoints.length === 0) await sleep(clock, backoffMs(random, 0, ROUND_DELAY), context.signal);
+      if (attempt % endpoints.length === 0) {
+        await sleep(clock, Math.max(0, Math.min(backoffMs(random, 0, ROUND_DELAY), deadlineMs - clock.wallMs())), context.signal);
+      }
       if (clock.wallMs() >= deadlineMs) throw afterLoss(deadlineExceeded(error), lost);
     }
   }
