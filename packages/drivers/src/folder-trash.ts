@@ -16,6 +16,7 @@ export class FolderTrash {
   readonly #folder: string;
   readonly #keepMs: number;
   #purging = false;
+  #nextPurgeMs = 0;
 
   constructor(context: DriverContext, options: { readonly root: string; readonly keepMs: number }) {
     this.#context = context;
@@ -35,8 +36,10 @@ export class FolderTrash {
   /** What follows a {@link take}: deletes the entry unless it is to be kept, and what has been kept long enough. Failures are logged. */
   async settle(taken: string | undefined, signal: AbortSignal): Promise<void> {
     if (taken !== undefined && this.#keepMs === 0) await this.destroy(taken, signal);
-    // Removes of other volumes at the same moment leave the old entries to this one.
-    if (this.#purging) return;
+    // One look at the whole trash serves the removes of a minute.
+    const nowMs = this.#context.clock.monotonicMs();
+    if (this.#purging || nowMs < this.#nextPurgeMs) return;
+    this.#nextPurgeMs = nowMs + PURGE_INTERVAL_MS;
     await this.purge(Math.max(this.#keepMs, LEFTOVER_MS), signal);
   }
 
@@ -99,6 +102,7 @@ async function destroyEmpty(path: string): Promise<boolean> {
   }
 }
 
+const PURGE_INTERVAL_MS = 60_000;
 /** A remove does not wait for more than a few old entries. */
 const PURGE_MAX = 64;
 /** Millions of small files take minutes; the agent's own patience, the signal, usually ends earlier. */

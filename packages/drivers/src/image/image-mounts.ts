@@ -3,6 +3,7 @@ import type { MountMode } from '@volplane/domain';
 import { attachLoopDevice, detachLoopDevice, findLoopDevices, findMount, hasFileSystem, isReadOnly, listLoopDevices } from '@volplane/host';
 import type { DriverContext } from '../driver-context.js';
 import { makeMountFolder, removeMountFolder } from '../mount-folder.js';
+import { isFileSystemAlive } from '../running-file-system.js';
 import type { ImageFsType } from './image-plan.js';
 
 /** One image and the places of its mounts on this node. */
@@ -97,35 +98,9 @@ export class ImageMounts {
       if (inUse.includes(device)) return device;
       // One after the other: the look mounts each at the same place.
       if (!(await hasFileSystem(device))) await detachLoopDevice(this.#context.run, device, mounted.image);
-      else if (await this.#isAlive(mounted, device)) return device;
+      else if (await isFileSystemAlive(this.#context, { device, ...mounted, options: optionsOf(mounted) })) return device;
     }
     return undefined;
-  }
-
-  /** Mounting a device that has a file system running joins it: then it can be asked whether it was shut down. */
-  async #isAlive(mounted: MountedImage, device: string): Promise<boolean> {
-    await makeMountFolder(mounted.workPath);
-    try {
-      await this.#joinAtWork(mounted, device);
-      const entry = findMount(await this.#context.mounts.table(), mounted.workPath);
-      return entry === undefined || (await this.#context.mounts.isUsable(entry));
-    } finally {
-      await this.#context.mounts.unmount(mounted.workPath);
-      await removeMountFolder(mounted.workPath);
-    }
-  }
-
-  /** A running file system is joined only in its own mode; which one that is cannot be seen from outside. */
-  async #joinAtWork(mounted: MountedImage, device: string): Promise<void> {
-    for (const mode of ['rw', 'ro'] as const) {
-      try {
-        await this.#mountDevice(mounted, { device, path: mounted.workPath, mode });
-        return;
-      } catch (error) {
-        // Neither way: it counts as alive, which refuses and destroys nothing.
-        this.#context.log.debug('running file system not joined', { device, mode, error });
-      }
-    }
   }
 
   async #attach(mounted: MountedImage): Promise<string> {
@@ -137,8 +112,12 @@ export class ImageMounts {
     at: { readonly device: string; readonly path: string; readonly mode: MountMode },
     signal?: AbortSignal,
   ): Promise<void> {
-    // Clones carry the uuid of their source, which xfs would refuse beside it.
-    const options = mounted.fsType === 'xfs' ? ['nouuid'] : [];
+    const options = optionsOf(mounted);
     await this.#context.mounts.mount({ type: mounted.fsType, source: at.device, target: at.path, options, mode: at.mode }, signal);
   }
+}
+
+/** Clones carry the uuid of their source, which xfs would refuse beside it. */
+function optionsOf(mounted: MountedImage): readonly string[] {
+  return mounted.fsType === 'xfs' ? ['nouuid'] : [];
 }

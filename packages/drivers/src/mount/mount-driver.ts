@@ -82,6 +82,11 @@ export class MountDriver implements VolumeDriver {
     await this.#layout.sweep(volume, signal);
     await this.#context.mounts.unmount(target, signal);
     await this.#context.onStep('unmounted');
+    const device = await this.#layout.heldDevice(volume);
+    if (device !== undefined) {
+      const text = `volume ${volume.name} is unmounted here, but ${device} is still mounted in another mount namespace, such as a container's`;
+      throw new AppError('DRIVER_FAILED', text, { volume: volume.name });
+    }
     await removeMountFolder(target);
   }
 

@@ -14,6 +14,8 @@ export interface MountLayout {
   mount(volume: DriverVolume, request: { readonly target: string; readonly mode: MountMode }, signal: AbortSignal): Promise<void>;
   /** Makes sure that what is mounted at `target` is this volume. @throws AppError FOREIGN_DATA */
   check(volume: DriverVolume, target: string): Promise<void>;
+  /** After the unmount: a device whose file system users in another mount namespace still have. Undefined: none, or nobody can tell. */
+  heldDevice(volume: DriverVolume): Promise<string | undefined>;
   /** Ends what a crash may have left mounted beside the target. */
   sweep(volume: DriverVolume, signal: AbortSignal): Promise<void>;
   /** Cuts off what {@link sweep} would unmount. */

@@ -1,13 +1,14 @@
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { AppError } from '@volplane/base';
 import type { MountMode } from '@volplane/domain';
-import { findMount } from '@volplane/host';
+import { findLoopDevices, findMount } from '@volplane/host';
 import type { DriverVolume } from '@volplane/ports';
 import type { DriverContext } from '../driver-context.js';
 import { fsFault, hasCode, withFsFaults } from '../fs-fault.js';
 import { makeMountFolder, removeMountFolder } from '../mount-folder.js';
 import { resolveHost } from '../resolve-host.js';
+import { isFileSystemAlive } from '../running-file-system.js';
 import type { Place } from '../volume-folders.js';
 import type { MountDriverConfig } from './mount-config.js';
 import type { MountLayout } from './mount-layout.js';
@@ -87,6 +88,16 @@ export class WholeLayout implements MountLayout {
     await removeMountFolder(path);
   }
 
+  async heldDevice(volume: DriverVolume): Promise<string | undefined> {
+    const { source, options } = planMount(this.#config, volume);
+    const look = { fsType: this.#config.type, options: options.filter((option) => option !== 'loop'), workPath: this.#workPath(volume) };
+    for (const device of await this.#devicesOver(source, volume)) {
+      // One after the other: each look mounts at the same place.
+      if (await isFileSystemAlive(this.#context, { ...look, device })) return device;
+    }
+    return undefined;
+  }
+
   async abort(volume: DriverVolume): Promise<void> {
     await this.#context.mounts.abort(this.#workPath(volume));
   }
@@ -106,6 +117,13 @@ export class WholeLayout implements MountLayout {
       if (hasCode(error, 'ENOENT', 'ENOTDIR')) return true;
       throw fsFault(error, `a look at volume ${volume.name}`);
     }
+  }
+
+  /** The block device behind the source, or the loop devices over it when it is a file; none for servers. */
+  async #devicesOver(source: string, volume: DriverVolume): Promise<readonly string[]> {
+    if (!isAbsolute(source) || source.startsWith('//') || (await this.#isSourceMissing(volume))) return [];
+    const real = await withFsFaults(`a look at volume ${volume.name}`, () => realpath(source));
+    return real.startsWith('/dev/') ? [real] : await findLoopDevices(real);
   }
 
   async #withWorkMount<T>(

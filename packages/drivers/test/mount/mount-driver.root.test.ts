@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { VolumeDriver } from '@volplane/ports';
@@ -9,9 +10,11 @@ import {
   driverContract,
   hasTool,
   isRoot,
+  loopsBelow,
   makeTestFolder,
   mountsBelow,
   rejection,
+  waitFor,
   type TestFolder,
 } from '@volplane/testkit';
 import { expect } from 'chai';
@@ -176,6 +179,25 @@ describe('mount driver', () => {
     const before = await readFile(image);
     expect((await whole().inspect(volume, CALM)).existence).to.equal('present');
     expect(before.equals(await readFile(image))).to.equal(true);
+  });
+
+  it('does not call a volume unmounted that a container of its own mount namespace still has', async () => {
+    await folder.makeImage(volume.name, { type: 'ext4' });
+    const driver = whole();
+    await driver.create(volume, CALM);
+    await driver.mount(volume, { mode: 'rw' }, CALM);
+    const container = spawn('unshare', ['--mount', 'sh', '-c', `echo > ${folder.path}/started; exec sleep 600`], { stdio: 'ignore' });
+    try {
+      await waitFor(() => stat(join(folder.path, 'started')), { what: 'the other mount namespace exists' });
+      expect((await rejection(driver.unmount(volume, CALM))).message).to.contain('another mount namespace');
+      expect((await rejection(driver.unmount(volume, CALM))).reason, 'asked again').to.equal('DRIVER_FAILED');
+    } finally {
+      const ended = once(container, 'exit');
+      container.kill('SIGKILL');
+      await ended;
+    }
+    await driver.unmount(volume, CALM);
+    expect(await loopsBelow(folder.path)).to.deep.equal([]);
   });
 
   it('mounts the export once for many volumes that come at the same moment', async () => {
