@@ -57,7 +57,9 @@ describe('NatsBus on a real server', () => {
 
     await server.restart();
     await waitFor(() => agent.connected && manager.connected, { what: 'both are connected' });
-    expect(await manager.request('agent.work', null, PATIENT)).to.equal('served');
+    // The server hears of the agent's subscription over another connection than of the request.
+    const served = (): Promise<unknown> => manager.request('agent.work', null, PATIENT).catch(reasonOf);
+    await waitFor(async () => (await served()) === 'served', { what: 'the subscription is known' });
     expect(lines).to.include('info nats connected');
     expect(lines.filter((line) => line === 'warn nats cannot be reached')).to.have.length(1);
   });

@@ -15,11 +15,17 @@ export function makeGuardian(folder: string, log: Logger): GuardianClient {
     spawn: () => {
       const output = openSync(join(folder, 'guardian.log'), 'a', 0o600);
       const child = spawn(process.execPath, [...process.execArgv, MAIN, folder], { detached: true, stdio: ['ignore', output, output] });
-      child.once('error', (error) => {
-        log.error('guardian could not be started', { error });
-      });
       child.unref();
       closeSync(output);
+      return new Promise((resolve) => {
+        child.once('exit', () => {
+          resolve();
+        });
+        child.once('error', (error) => {
+          log.error('guardian could not be started', { error });
+          resolve();
+        });
+      });
     },
   });
 }

@@ -10,8 +10,12 @@ import { socketPath } from './guardian-server.js';
 
 export interface GuardianClientOptions {
   readonly folder: string;
-  /** Starts a guardian for the folder that outlives this process; one that finds another at work ends by itself. */
-  readonly spawn: () => void;
+  /**
+   * Starts a guardian for the folder that outlives this process; one that finds another at work ends by itself.
+   *
+   * @returns settles when that guardian has ended, or could not be started; never rejects
+   */
+  readonly spawn: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -24,6 +28,8 @@ export class GuardianClient implements Guardian, Service {
   readonly #waiting = new Map<number, { readonly resolve: (answer: GuardianAnswer) => void; readonly reject: (error: Error) => void }>();
   #socket: Socket | undefined;
   #nextId = 1;
+  /** While set, the guardian started last is given its time, on this clock, to listen. */
+  #startsUntilMs: number | undefined;
 
   constructor(options: GuardianClientOptions) {
     this.#options = options;
@@ -77,10 +83,25 @@ export class GuardianClient implements Guardian, Service {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const socket = await this.#connect();
-      if (socket === undefined) this.#options.spawn();
+      if (socket === undefined) this.#start();
       else await this.#hold(socket, signal);
       if (!signal.aborted) await sleep(this.#options.clock, RETRY_MS, signal).catch(() => undefined);
     }
+  }
+
+  /** One at a time: on a busy machine a process needs seconds to listen, and more of them would make it busier. */
+  #start(): void {
+    const { clock, log, spawn } = this.#options;
+    if (this.#startsUntilMs !== undefined && clock.monotonicMs() < this.#startsUntilMs) return;
+    const untilMs = clock.monotonicMs() + START_MS;
+    this.#startsUntilMs = untilMs;
+    spawn()
+      .catch((error: unknown) => {
+        log.error('guardian could not be started', { error });
+      })
+      .finally(() => {
+        if (this.#startsUntilMs === untilMs) this.#startsUntilMs = undefined;
+      });
   }
 
   #connect(): Promise<Socket | undefined> {
@@ -154,3 +175,6 @@ function tooLate(uid: string): AppError {
 /** The guardian answers from memory; what takes longer is a guardian that hangs. */
 const ANSWER_MS = 3_000;
 const RETRY_MS = 100;
+
+/** A guardian that lives and does not listen after this long hangs; the next one cannot take its folder before it ends. */
+const START_MS = 30_000;

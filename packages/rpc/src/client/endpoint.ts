@@ -38,6 +38,7 @@ export class Endpoint {
   readonly address: string;
   readonly #client: Client;
   readonly #codec: StatusCodec;
+  #closed = false;
 
   constructor(address: string, credentials: ChannelCredentials, codec: StatusCodec, serverName: string | undefined) {
     this.address = address;
@@ -52,9 +53,10 @@ export class Endpoint {
    * @throws AppError SHUTTING_DOWN after {@link close}
    */
   connected(untilMs: number, signal: AbortSignal): Promise<boolean> {
+    // Asking a closed channel to connect would wake it up again.
+    if (this.#closed) throw new AppError('SHUTTING_DOWN', 'this client is closed; nothing was begun');
     const channel = this.#client.getChannel();
     const state = channel.getConnectivityState(true);
-    if (state === connectivityState.SHUTDOWN) throw new AppError('SHUTTING_DOWN', 'this client is closed; nothing was begun');
     if (state !== connectivityState.CONNECTING && state !== connectivityState.IDLE) return Promise.resolve(true);
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
@@ -135,6 +137,7 @@ export class Endpoint {
   }
 
   close(): void {
+    this.#closed = true;
     this.#client.close();
   }
 

@@ -1,0 +1,83 @@
+import { silentLogger, systemClock } from '@volplane/base';
+import { gate, makeTestFolder, ManualClock, waitFor, type Gate, type TestFolder } from '@volplane/testkit';
+import { expect } from 'chai';
+import { GuardianClient, GuardianServer } from '../src/index.js';
+
+/** The connection of an agent to its guardian; the guardian here is a server in this process. */
+describe('guardian client', () => {
+  let folder: TestFolder;
+  let clock: ManualClock;
+  let started: Gate[];
+  let stop: AbortController;
+  let running: Promise<void>;
+  let client: GuardianClient;
+
+  beforeEach(async () => {
+    folder = await makeTestFolder();
+    clock = new ManualClock();
+    started = [];
+    stop = new AbortController();
+    client = new GuardianClient({
+      folder: folder.path,
+      clock,
+      log: silentLogger,
+      spawn: () => {
+        const ended = gate();
+        started.push(ended);
+        return ended.opened;
+      },
+    });
+    running = client.run(stop.signal);
+    await nextTries(1);
+  });
+
+  afterEach(async () => {
+    stop.abort();
+    await running;
+    await folder.remove();
+  });
+
+  /** Lets the client try to connect so many times more. */
+  async function nextTries(count: number): Promise<void> {
+    for (let tries = 0; tries < count; tries += 1) {
+      await waitFor(() => clock.waiting > 0, { what: 'the client to wait for its next try' });
+      await clock.advance(1_000);
+    }
+    await waitFor(() => clock.waiting > 0, { what: 'the client to wait for its next try' });
+  }
+
+  function serve(): Promise<GuardianServer> {
+    return GuardianServer.open({
+      folder: folder.path,
+      clock: systemClock,
+      now: () => systemClock.monotonicMs(),
+      abort: () => Promise.resolve(),
+      isMounted: () => Promise.resolve(false),
+      log: silentLogger,
+    });
+  }
+
+  it('starts one guardian at a time, however long it takes to listen', async () => {
+    await nextTries(10);
+    expect(started).to.have.length(1);
+    const server = await serve();
+    try {
+      await clock.advance(1_000);
+      await waitFor(() => client.alive, { what: 'the client to be connected' });
+      expect(started).to.have.length(1);
+    } finally {
+      await server.close();
+    }
+  });
+
+  it('starts another when the one that it started has ended', async () => {
+    started[0]?.open();
+    await nextTries(2);
+    expect(started).to.have.length(2);
+  });
+
+  it('starts another beside one that lives and never listens', async () => {
+    await nextTries(40);
+    expect(started).to.have.length(2);
+  });
+});
