@@ -11,7 +11,7 @@ const LAYERS = [
   ['ports'],
   ['engine'],
   ['host'],
-  ['store-etcd', 'bus-nats', 'rpc', 'logging'],
+  ['store-etcd', 'bus-nats', 'rpc', 'logging', 'metrics'],
   ['drivers'],
   ['docker-plugin', 'csi'],
   ['testkit'],
@@ -22,6 +22,7 @@ const LIBRARIES = [
   { name: 'etcd3', homes: ['packages/store-etcd'], pattern: 'etcd3' },
   { name: 'nats', homes: ['packages/bus-nats'], pattern: '(nats|@nats-io/[^/]+)' },
   { name: 'winston', homes: ['packages/logging'], pattern: '(winston|logform|winston-transport)' },
+  { name: 'prom-client', homes: ['packages/metrics'], pattern: 'prom-client' },
   // Tests that cross processes call the services as any gRPC client would.
   { name: 'grpc', homes: ['packages/rpc', 'packages/wire', 'packages/csi', 'test'], pattern: '(@grpc/[^/]+|grpc-health-check|protobufjs)' },
 ];

@@ -22,3 +22,4 @@ export {
   type Settings,
   type SettingTable,
 } from './settings.js';
+export { noTelemetry, PHASES, type Phase, type Telemetry } from './telemetry.js';

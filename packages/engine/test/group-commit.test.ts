@@ -1,5 +1,5 @@
-import { AppError } from '@volplane/base';
-import { KV_LIMITS, type KvCompare, type KvTransaction, type KvWrite } from '@volplane/ports';
+import { AppError, noTelemetry, type Telemetry } from '@volplane/base';
+import { KV_LIMITS, type KvCompare, type KvStore, type KvTransaction, type KvWrite } from '@volplane/ports';
 import { gate, ManualClock, MemoryKv, rejection, waitFor, type Gate } from '@volplane/testkit';
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -24,11 +24,15 @@ function heldStore(): { kv: MemoryKv; batches: (readonly KvTransaction[])[]; hel
   return { kv, batches, held };
 }
 
+function committer(kv: KvStore, telemetry: Partial<Telemetry> = {}): GroupCommit {
+  return new GroupCommit({ kv, clock: new ManualClock(), telemetry: { ...noTelemetry, ...telemetry } });
+}
+
 describe('GroupCommit', () => {
   it('sends the calls of one turn together, each with its own outcome', async () => {
     const { kv, batches, held } = heldStore();
     held.open();
-    const commits = new GroupCommit(kv);
+    const commits = committer(kv);
     const outcomes = await Promise.all([
       commits.submit(transaction([unchanged('a', 0)], put('a'))),
       commits.submit(transaction([unchanged('b', 7)], put('b'))),
@@ -41,7 +45,7 @@ describe('GroupCommit', () => {
   it('fills batches while earlier ones are in flight, and keeps both bounded', async () => {
     const { kv, batches, held } = heldStore();
     const sizes: number[] = [];
-    const commits = new GroupCommit(kv, (size) => sizes.push(size));
+    const commits = committer(kv, { batch: (size) => sizes.push(size) });
     const all = Array.from({ length: 300 }, (_, index) => commits.submit(transaction([], put(`k${String(index)}`))));
     await waitFor(() => batches.length === 4, { what: 'four batches are in flight' });
     expect(commits.waiting).to.equal(300 - 4 * KV_LIMITS.transactionsPerBatch);
@@ -53,7 +57,7 @@ describe('GroupCommit', () => {
 
   it('makes the writes of one key in the order of the calls, one batch after the other', async () => {
     const { kv, batches, held } = heldStore();
-    const commits = new GroupCommit(kv);
+    const commits = committer(kv);
     const all = ['1', '2', '3'].map((value) => commits.submit(transaction([], put('same', value))));
     const other = commits.submit(transaction([], put('other')));
     await waitFor(() => batches.length === 1, { what: 'the first batch is in flight' });
@@ -69,7 +73,7 @@ describe('GroupCommit', () => {
   it('keeps a compare of a key out of the batch that writes the key before', async () => {
     const { kv, batches, held } = heldStore();
     held.open();
-    const commits = new GroupCommit(kv);
+    const commits = committer(kv);
     const [, second] = await Promise.all([
       commits.submit(transaction([], put('session'))),
       commits.submit(transaction([unchanged('session', 0)], put('volume'))),
@@ -82,7 +86,7 @@ describe('GroupCommit', () => {
   it('refuses what the store would refuse alone, and sends the others', async () => {
     const { kv, held } = heldStore();
     held.open();
-    const commits = new GroupCommit(kv);
+    const commits = committer(kv);
     const good = commits.submit(transaction([], put('good')));
     const tooLarge = rejection(commits.submit(transaction([], put('bad', 'ü'.repeat(KV_LIMITS.valueBytes / 2 + 1)))));
     const tooWide = commits.submit(
@@ -96,7 +100,7 @@ describe('GroupCommit', () => {
   it('splits a batch whose values are too many bytes, counted as UTF-8', async () => {
     const { kv, batches, held } = heldStore();
     held.open();
-    const commits = new GroupCommit(kv);
+    const commits = committer(kv);
     const value = 'ü'.repeat(KV_LIMITS.batchBytes / 5);
     await Promise.all(['a', 'b', 'c', 'd', 'e'].map((key) => commits.submit(transaction([], put(key, value)))));
     expect(batches.map((batch) => batch.length)).to.deep.equal([2, 2, 1]);
@@ -104,7 +108,7 @@ describe('GroupCommit', () => {
 
   it('refuses with OVERLOADED when too many wait, without sending anything', async () => {
     const { kv, batches } = heldStore();
-    const commits = new GroupCommit(kv);
+    const commits = committer(kv);
     const submitted = Array.from({ length: 20_001 }, (_, index) => commits.submit(transaction([], put(String(index)))));
     expect((await rejection(submitted[20_000] ?? Promise.resolve())).reason).to.equal('OVERLOADED');
     expect(batches).to.have.length(4);
@@ -119,7 +123,7 @@ describe('GroupCommit', () => {
         if (lost === 0) throw new AppError('UNKNOWN_OUTCOME', 'the answer was lost');
       },
     });
-    const commits = new GroupCommit(kv);
+    const commits = committer(kv);
     const [one, two] = await Promise.all(['a', 'b'].map((key) => rejection(commits.submit(transaction([], put(key))))));
     expect([one?.reason, two?.reason]).to.deep.equal(['UNKNOWN_OUTCOME', 'UNKNOWN_OUTCOME']);
     expect((await commits.submit(transaction([], put('a')))).succeeded).to.equal(true);
@@ -131,7 +135,7 @@ describe('GroupCommit', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
         const kv = new MemoryKv({ clock: new ManualClock() });
-        const commits = new GroupCommit(kv);
+        const commits = committer(kv);
         let made = 0;
         // Everybody increments the counter that he has read; of those that read the same, one wins.
         await Promise.all(

@@ -1,4 +1,4 @@
-import { AppError } from '@volplane/base';
+import { AppError, noTelemetry } from '@volplane/base';
 import type { NodeEvent, NodeLostPlan, VolumeUid } from '@volplane/domain';
 import { rejection } from '@volplane/testkit';
 import { expect } from 'chai';
@@ -270,7 +270,7 @@ describe('Manager, nodes', () => {
     await world.until(() => manager.cache.volumes.size === 3_001, 'the volumes are known');
     const sizes: number[] = [];
     await manager.stop();
-    manager = await world.manager('m2', { observeBatch: (size) => sizes.push(size) });
+    manager = await world.manager('m2', { telemetry: { ...noTelemetry, batch: (size) => sizes.push(size) } });
     await n1.die();
     await world.until(() => manager.cache.volumes.ownedBy(n1.node).size === 0, 'every volume has another owner');
     expect(Math.max(...sizes)).to.equal(32);

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { AppError, boolean, integer, list, nonEmpty, oneOf, pairs, text, type Settings } from '@volplane/base';
 import { CSI_SETTINGS } from '@volplane/csi';
 import { isNodeName, parseNodeName } from '@volplane/domain';
+import { METRICS_SETTINGS } from '@volplane/metrics';
 
 /** Every setting of the agent; docs/configuration.md is generated from this table. */
 export const AGENT_SETTINGS = {
@@ -97,6 +98,7 @@ export const AGENT_SETTINGS = {
     fallback: 'false',
     parse: boolean,
   },
+  ...METRICS_SETTINGS,
   logLevel: { help: 'error, warn, info or debug.', fallback: 'info', parse: oneOf('error', 'warn', 'info', 'debug') },
   logFormat: { help: 'json or text.', fallback: 'json', parse: oneOf('json', 'text') },
 } as const;

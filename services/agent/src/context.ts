@@ -5,6 +5,7 @@ import { CsiServer, csiOptionsFrom, systemNodeHost } from '@volplane/csi';
 import { openDrivers } from '@volplane/drivers';
 import { Agent } from '@volplane/engine';
 import { FileJournal, systemMounts } from '@volplane/host';
+import { openMetrics } from '@volplane/metrics';
 import { RpcServer, tlsFrom } from '@volplane/rpc';
 import type { AgentSettings } from './config.js';
 import { addHostedPlugins, openDockerDoor } from './docker-door.js';
@@ -22,6 +23,7 @@ export interface RunningAgent {
 export async function openAgent(settings: AgentSettings, log: Logger): Promise<RunningAgent> {
   const group = new ComponentGroup(log);
   try {
+    const { telemetry } = group.own(await openMetrics(settings.metrics, log));
     const journal = await FileJournal.open({ folder: join(settings.dataDir, 'journal'), log });
     group.own({ name: 'journal', close: () => journal.close() });
     const own = await openDrivers({ file: settings.drivers, dataDir: settings.dataDir, clock: systemClock, random: systemRandom, log });
@@ -48,9 +50,11 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
       clock: systemClock,
       random: systemRandom,
       log,
+      telemetry,
     });
     group.own({ name: 'engine', close: () => agent.stop() });
-    const server = await RpcServer.open({ listen: settings.listen, api: agent.api, clock: systemClock, log, ...tlsFrom(settings) });
+    const door = { listen: settings.listen, api: agent.api, clock: systemClock, log, telemetry, ...tlsFrom(settings) };
+    const server = await RpcServer.open(door);
     group.own({ name: 'gRPC door', close: () => server.close() });
     if (settings.csi !== '') group.own(await openCsi(settings, agent, log));
     server.setServing(true);

@@ -1,5 +1,6 @@
 import { integer, list, nonEmpty, oneOf, text, type Settings } from '@volplane/base';
 import { CSI_SETTINGS } from '@volplane/csi';
+import { METRICS_SETTINGS } from '@volplane/metrics';
 
 /** Every setting of the manager; docs/configuration.md is generated from this table. */
 export const MANAGER_SETTINGS = {
@@ -50,6 +51,7 @@ export const MANAGER_SETTINGS = {
     parse: integer(1, 100_000),
   },
   ...CSI_SETTINGS,
+  ...METRICS_SETTINGS,
   logLevel: { help: 'error, warn, info or debug.', fallback: 'info', parse: oneOf('error', 'warn', 'info', 'debug') },
   logFormat: { help: 'json or text.', fallback: 'json', parse: oneOf('json', 'text') },
   hostName: { help: 'Name of this host, for the default id.', fallback: 'manager', parse: nonEmpty },

@@ -3,6 +3,7 @@ import { ComponentGroup, systemClock, systemRandom, type Logger } from '@volplan
 import { credentialsFrom, NatsBus } from '@volplane/bus-nats';
 import { CsiServer, csiOptionsFrom } from '@volplane/csi';
 import { Manager } from '@volplane/engine';
+import { openMetrics } from '@volplane/metrics';
 import { RpcServer, tlsFrom } from '@volplane/rpc';
 import { EtcdKv, type EtcdKvOptions } from '@volplane/store-etcd';
 import type { ManagerSettings } from './config.js';
@@ -19,6 +20,7 @@ export interface RunningManager {
 export async function openManager(settings: ManagerSettings, id: string, log: Logger): Promise<RunningManager> {
   const group = new ComponentGroup(log);
   try {
+    const { telemetry } = group.own(await openMetrics(settings.metrics, log));
     const kv = await EtcdKv.open({ endpoints: settings.etcd, ...etcdAccess(settings), log });
     group.own({ name: 'etcd', close: () => kv.close() });
     const bus = await NatsBus.open({
@@ -38,16 +40,18 @@ export async function openManager(settings: ManagerSettings, id: string, log: Lo
       clock: systemClock,
       random: systemRandom,
       log,
+      telemetry,
       sessionTtlMs: settings.sessionTtlMs,
       brake: { lostShareMax: settings.brakeShare / 100, takeoversPerMinuteMax: settings.brakePerMinute, lostWindowMs: 600_000 },
     });
     group.own({ name: 'engine', close: () => manager.stop() });
-    const server = await RpcServer.open({ listen: settings.listen, api: manager.api, clock: systemClock, log, ...tlsFrom(settings) });
+    const door = { listen: settings.listen, api: manager.api, clock: systemClock, log, telemetry, ...tlsFrom(settings) };
+    const server = await RpcServer.open(door);
     group.own({ name: 'gRPC door', close: () => server.close() });
     if (settings.csi !== '') {
       const options = csiOptionsFrom(settings, VERSION);
-      const door = { endpoint: settings.csi, socketMode: settings.csiSocketMode, options, clock: systemClock, random: systemRandom, log };
-      group.own(await CsiServer.open({ ...door, controller: { api: manager.api } }));
+      const csi = { endpoint: settings.csi, socketMode: settings.csiSocketMode, options, clock: systemClock, random: systemRandom, log };
+      group.own(await CsiServer.open({ ...csi, controller: { api: manager.api } }));
     }
     const serve = async (): Promise<void> => {
       await manager.ready;

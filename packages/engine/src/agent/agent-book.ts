@@ -1,4 +1,4 @@
-import { assert } from '@volplane/base';
+import { assert, type Clock, type Telemetry } from '@volplane/base';
 import type {
   DriverName,
   MountId,
@@ -82,12 +82,16 @@ export interface Changes {
 /** The agent's journal in types. Keys: node, seq, mount/<name>, release/<uid>, command/<uid>, local/<name>. */
 export class AgentBook {
   readonly #journal: Journal;
+  readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
   #nextSeq: number;
   #reservedSeq: number;
   #reserving: Promise<void> | undefined;
 
-  constructor(journal: Journal) {
+  constructor(journal: Journal, parts: { readonly clock: Clock; readonly telemetry: Telemetry }) {
     this.#journal = journal;
+    this.#clock = parts.clock;
+    this.#telemetry = parts.telemetry;
     // What was reserved before this life may have been used: go on after it.
     this.#reservedSeq = (journal.get('seq') as number | undefined) ?? 0;
     this.#nextSeq = this.#reservedSeq + 1;
@@ -157,7 +161,9 @@ export class AgentBook {
     for (const [uid, value] of Object.entries(changes.releases ?? {})) flat[`release/${uid}`] = value;
     for (const [uid, value] of Object.entries(changes.commands ?? {})) flat[`command/${uid}`] = value;
     for (const [name, value] of Object.entries(changes.locals ?? {})) flat[`local/${name}`] = value;
+    const beganMs = this.#clock.monotonicMs();
     await this.#journal.write(flat);
+    this.#telemetry.phase('journal', this.#clock.monotonicMs() - beganMs);
   }
 
   async #reserve(): Promise<void> {

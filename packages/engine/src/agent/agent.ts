@@ -1,4 +1,4 @@
-import { AppError, ComponentGroup, KeyedQueue, type Clock, type Logger, type Random } from '@volplane/base';
+import { AppError, ComponentGroup, KeyedQueue, noTelemetry, type Clock, type Logger, type Random, type Telemetry } from '@volplane/base';
 import type { NodeName, NodeUid, StringMap } from '@volplane/domain';
 import type { Bus, Guardian, Journal, VolumeDriver } from '@volplane/ports';
 import { acknowledged, HELD_ENTRIES_MAX } from '@volplane/wire';
@@ -30,6 +30,7 @@ export interface AgentOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly telemetry?: Telemetry;
 }
 
 /** One node's agent: runs its drivers, keeps its journal, serves its local volumes alone and the global ones through the managers. */
@@ -51,12 +52,12 @@ export class Agent {
 
   /** Starts without waiting for anybody: local volumes are served at once, what an earlier life left is recovered first of all. */
   static start(options: AgentOptions): Agent {
-    const { node, bus, clock, random } = options;
+    const { node, bus, clock, random, telemetry = noTelemetry } = options;
     const log = options.log.child({ node });
     const group = new ComponentGroup(log);
-    const book = new AgentBook(options.journal);
-    const drivers = new DriverSet(options.drivers, clock);
-    const managers = new Managers(bus);
+    const book = new AgentBook(options.journal, { clock, telemetry });
+    const drivers = new DriverSet(options.drivers, { clock, telemetry });
+    const managers = new Managers({ bus, clock, telemetry });
     const describe = (): { readonly drivers: DriverSet['infos']; readonly labels: StringMap; readonly version: string } => ({
       drivers: drivers.infos,
       labels: options.labels,

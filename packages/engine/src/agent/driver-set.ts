@@ -1,4 +1,4 @@
-import { abortReason, AppError, withTimeout, type Clock } from '@volplane/base';
+import { abortReason, AppError, withTimeout, type Clock, type Telemetry } from '@volplane/base';
 import type { DriverInfo, DriverName, VolumeName, VolumeSpec, VolumeUid } from '@volplane/domain';
 import type { DriverVolume, VolumeDriver } from '@volplane/ports';
 
@@ -6,12 +6,14 @@ import type { DriverVolume, VolumeDriver } from '@volplane/ports';
 export class DriverSet {
   readonly #drivers: ReadonlyMap<DriverName, VolumeDriver>;
   readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
   /** The end of the last call for each volume; entries go when it has ended. */
   readonly #running = new Map<VolumeUid, Promise<void>>();
 
-  constructor(drivers: readonly VolumeDriver[], clock: Clock) {
+  constructor(drivers: readonly VolumeDriver[], parts: { readonly clock: Clock; readonly telemetry: Telemetry }) {
     this.#drivers = new Map(drivers.map((driver) => [driver.info.name, driver]));
-    this.#clock = clock;
+    this.#clock = parts.clock;
+    this.#telemetry = parts.telemetry;
   }
 
   get infos(): readonly DriverInfo[] {
@@ -46,7 +48,12 @@ export class DriverSet {
       if (before !== undefined) await before;
       if (controller.signal.aborted) throw abortReason(controller.signal);
       begun = true;
-      return await work(controller.signal);
+      const beganMs = this.#clock.monotonicMs();
+      try {
+        return await work(controller.signal);
+      } finally {
+        this.#telemetry.phase('driver', this.#clock.monotonicMs() - beganMs);
+      }
     };
     const running = call();
     const ended = running.then(

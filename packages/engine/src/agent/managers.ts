@@ -1,4 +1,4 @@
-import { AppError, hasReason } from '@volplane/base';
+import { AppError, hasReason, type Clock, type Telemetry } from '@volplane/base';
 import type { Bus } from '@volplane/ports';
 import { MANAGERS_SUBJECT, openAnswer, openCallAnswer, type ManagerMessage } from '@volplane/wire';
 import type { z } from 'zod';
@@ -8,9 +8,13 @@ import type { Callable } from '../api-call.js';
 /** Speaks to any manager. */
 export class Managers {
   readonly #bus: Bus;
+  readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
 
-  constructor(bus: Bus) {
-    this.#bus = bus;
+  constructor(parts: { readonly bus: Bus; readonly clock: Clock; readonly telemetry: Telemetry }) {
+    this.#bus = parts.bus;
+    this.#clock = parts.clock;
+    this.#telemetry = parts.telemetry;
   }
 
   /** @throws what the manager answers; NO_MANAGER when nothing was begun; UNKNOWN_OUTCOME when no answer came */
@@ -34,12 +38,15 @@ export class Managers {
   }
 
   async #request(message: ManagerMessage, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<unknown> {
+    const beganMs = this.#clock.monotonicMs();
     try {
       return await this.#bus.request(MANAGERS_SUBJECT, message, options);
     } catch (error) {
       if (hasReason(error, 'NODE_UNAVAILABLE'))
         throw new AppError('NO_MANAGER', 'no manager answers; global volumes cannot change for now', {}, error);
       throw error;
+    } finally {
+      this.#telemetry.phase('bus', this.#clock.monotonicMs() - beganMs);
     }
   }
 }

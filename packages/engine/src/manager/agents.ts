@@ -1,4 +1,4 @@
-import { AppError } from '@volplane/base';
+import { AppError, type Clock, type Telemetry } from '@volplane/base';
 import type { NodeName, SessionDocument } from '@volplane/domain';
 import type { Bus } from '@volplane/ports';
 import { nodeSubject, openAnswer, openCallAnswer, usersAnswer, type AgentMessage, type UsersAnswer } from '@volplane/wire';
@@ -10,10 +10,14 @@ import type { ClusterCache } from '../store/cluster-cache.js';
 export class Agents {
   readonly #bus: Bus;
   readonly #cache: ClusterCache;
+  readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
 
-  constructor(bus: Bus, cache: ClusterCache) {
-    this.#bus = bus;
-    this.#cache = cache;
+  constructor(parts: { readonly bus: Bus; readonly cache: ClusterCache; readonly clock: Clock; readonly telemetry: Telemetry }) {
+    this.#bus = parts.bus;
+    this.#cache = parts.cache;
+    this.#clock = parts.clock;
+    this.#telemetry = parts.telemetry;
   }
 
   /** @throws AppError NODE_NOT_FOUND, NODE_UNAVAILABLE when the node has no session */
@@ -62,11 +66,14 @@ export class Agents {
     message: AgentMessage,
     options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ): Promise<unknown> {
+    const beganMs = this.#clock.monotonicMs();
     try {
       return await this.#bus.request(nodeSubject(node), message, options);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       throw new AppError(error.reason, `node ${node}: ${error.message}`, { ...error.failure.fields, node }, error);
+    } finally {
+      this.#telemetry.phase('bus', this.#clock.monotonicMs() - beganMs);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { ComponentGroup, type Clock, type Logger, type Random } from '@volplane/base';
+import { ComponentGroup, noTelemetry, type Clock, type Logger, type Random, type Telemetry } from '@volplane/base';
 import type { Bus, KvStore } from '@volplane/ports';
 import type { VolplaneApi } from '../api.js';
 import { ClusterCache } from '../store/cluster-cache.js';
@@ -37,8 +37,7 @@ export interface ManagerOptions {
   /** How long a silent node's session lives, in milliseconds; whole seconds, at least 2 (etcd's own floor). */
   readonly sessionTtlMs: number;
   readonly brake?: BrakeLimits;
-  /** Told the size of each group commit. */
-  readonly observeBatch?: (size: number) => void;
+  readonly telemetry?: Telemetry;
 }
 
 /** One manager: answers callers and agents, sweeps its share. Any number of them serve at once; none is special. */
@@ -55,14 +54,14 @@ export class Manager {
 
   /** Starts at once; until the store has been read (`ready`) calls wait. */
   static start(options: ManagerOptions): Manager {
-    const { kv, bus, clock, random } = options;
+    const { kv, bus, clock, random, telemetry = noTelemetry } = options;
     const log = options.log.child({ manager: options.id });
     const group = new ComponentGroup(log);
     const cache = new ClusterCache({ kv, clock, random, log });
-    const commits = new GroupCommit(kv, options.observeBatch);
+    const commits = new GroupCommit({ kv, clock, telemetry });
     const brake = new Brake(cache, clock, options.brake ?? DEFAULT_BRAKE);
-    const records = new VolumeRecords({ cache, commits, kv, clock, brake: () => brake.engaged() });
-    const agents = new Agents(bus, cache);
+    const records = new VolumeRecords({ cache, commits, kv, clock, telemetry, brake: () => brake.engaged() });
+    const agents = new Agents({ bus, cache, clock, telemetry });
     const operations = new Operations({ records, cache, agents, random, log });
     const sessions = new Sessions({ kv, commits, cache, clock, log, ttlMs: options.sessionTtlMs });
     const fencing = new Fencing({ records, agents });

@@ -1,4 +1,4 @@
-import { AppError } from '@volplane/base';
+import { AppError, type Clock, type Telemetry } from '@volplane/base';
 import { checkBatch, KV_LIMITS, type KvOutcome, type KvStore, type KvTransaction } from '@volplane/ports';
 
 /**
@@ -10,15 +10,17 @@ import { checkBatch, KV_LIMITS, type KvOutcome, type KvStore, type KvTransaction
  */
 export class GroupCommit {
   readonly #kv: KvStore;
-  readonly #observe: (batchSize: number) => void;
+  readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
   #waiting: Waiting[] = [];
   readonly #keysInFlight = new Set<string>();
   #batchesInFlight = 0;
   #flushPlanned = false;
 
-  constructor(kv: KvStore, observe: (batchSize: number) => void = () => undefined) {
-    this.#kv = kv;
-    this.#observe = observe;
+  constructor(parts: { readonly kv: KvStore; readonly clock: Clock; readonly telemetry: Telemetry }) {
+    this.#kv = parts.kv;
+    this.#clock = parts.clock;
+    this.#telemetry = parts.telemetry;
   }
 
   /**
@@ -29,6 +31,7 @@ export class GroupCommit {
     // Alone and before it is queued: a transaction that the store would refuse must not take its whole batch with it.
     checkBatch([transaction]);
     if (this.#waiting.length >= WAITING_MAX) {
+      this.#telemetry.shed('commits');
       throw new AppError('OVERLOADED', `${String(WAITING_MAX)} changes already wait for etcd`, { retryDelayMs: '500' });
     }
     return await new Promise((resolve, reject) => {
@@ -37,6 +40,7 @@ export class GroupCommit {
         keys: writtenKeys(transaction),
         compared: comparedKeys(transaction),
         bytes: bytesOf(transaction),
+        sinceMs: this.#clock.monotonicMs(),
         resolve,
         reject,
       });
@@ -95,11 +99,13 @@ export class GroupCommit {
 
   #send(batch: readonly Waiting[]): void {
     this.#batchesInFlight += 1;
-    this.#observe(batch.length);
+    const sentMs = this.#clock.monotonicMs();
+    this.#telemetry.batch(batch.length);
+    for (const { sinceMs } of batch) this.#telemetry.phase('queue', sentMs - sinceMs);
     for (const entry of batch) for (const key of entry.keys) this.#keysInFlight.add(key);
     this.#kv.transact(batch.map((entry) => entry.transaction)).then(
       (outcomes) => {
-        this.#finished(batch);
+        this.#finished(batch, sentMs);
         for (const [index, entry] of batch.entries()) {
           const outcome = outcomes[index];
           if (outcome === undefined) entry.reject(new AppError('UNKNOWN_OUTCOME', 'etcd answered fewer outcomes than were asked'));
@@ -107,14 +113,15 @@ export class GroupCommit {
         }
       },
       (error: unknown) => {
-        this.#finished(batch);
+        this.#finished(batch, sentMs);
         for (const entry of batch) entry.reject(error as Error);
       },
     );
   }
 
-  #finished(batch: readonly Waiting[]): void {
+  #finished(batch: readonly Waiting[], sentMs: number): void {
     this.#batchesInFlight -= 1;
+    this.#telemetry.phase('commit', this.#clock.monotonicMs() - sentMs);
     for (const entry of batch) for (const key of entry.keys) this.#keysInFlight.delete(key);
     if (this.#waiting.length > 0) this.#planFlush();
   }
@@ -125,6 +132,7 @@ interface Waiting {
   readonly keys: readonly string[];
   readonly compared: readonly string[];
   readonly bytes: number;
+  readonly sinceMs: number;
   readonly resolve: (outcome: KvOutcome) => void;
   readonly reject: (error: Error) => void;
 }

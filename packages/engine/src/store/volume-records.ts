@@ -1,4 +1,4 @@
-import { AppError, hasReason, type Clock } from '@volplane/base';
+import { AppError, hasReason, type Clock, type Telemetry } from '@volplane/base';
 import { decisionError, type ClusterView, type Decision, type Requirement, type VolumeDocument, type VolumeName } from '@volplane/domain';
 import type { KvStore, KvTransaction } from '@volplane/ports';
 import { encodeDocument, parseVolumeDocument } from '@volplane/wire';
@@ -26,6 +26,7 @@ export class VolumeRecords {
   readonly #commits: GroupCommit;
   readonly #kv: KvStore;
   readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
   readonly #brake: () => string | undefined;
 
   constructor(parts: {
@@ -33,12 +34,14 @@ export class VolumeRecords {
     readonly commits: GroupCommit;
     readonly kv: KvStore;
     readonly clock: Clock;
+    readonly telemetry: Telemetry;
     readonly brake: () => string | undefined;
   }) {
     this.#cache = parts.cache;
     this.#commits = parts.commits;
     this.#kv = parts.kv;
     this.#clock = parts.clock;
+    this.#telemetry = parts.telemetry;
     this.#brake = parts.brake;
   }
 
@@ -60,7 +63,9 @@ export class VolumeRecords {
     let unknown: AppError | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const record = fresh ? await this.#cache.readVolume(name, signal) : this.#readMemory(name);
+      const beganMs = this.#clock.monotonicMs();
       const decision = decide(record?.document, this.view(), record?.modRevision ?? 0);
+      this.#telemetry.phase('decide', this.#clock.monotonicMs() - beganMs);
       if (decision.type !== 'commit') {
         if (!fresh) {
           fresh = true;

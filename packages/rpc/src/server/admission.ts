@@ -1,4 +1,4 @@
-import { AppError } from '@volplane/base';
+import { AppError, type Telemetry } from '@volplane/base';
 import { SHED_RETRY_DELAY_MS, type CallClass } from '../limits.js';
 import { STOPPED } from '../status-map.js';
 import type { OpenCall } from './open-call.js';
@@ -7,12 +7,14 @@ import type { OpenCall } from './open-call.js';
 export class Admission {
   readonly #max: Readonly<Record<CallClass, number>>;
   readonly #running: Record<CallClass, number> = { release: 0, read: 0, write: 0, batch: 0, watch: 0 };
+  readonly #telemetry: Telemetry;
   readonly #calls = new Set<OpenCall>();
   #closed = false;
   #onIdle: (() => void) | undefined;
 
-  constructor(max: Readonly<Record<CallClass, number>>) {
+  constructor(max: Readonly<Record<CallClass, number>>, telemetry: Telemetry) {
     this.#max = max;
+    this.#telemetry = telemetry;
   }
 
   /** @throws AppError OVERLOADED, SHUTTING_DOWN */
@@ -21,6 +23,7 @@ export class Admission {
     this.checkOpen();
     const running = this.#running[callClass];
     if (running >= this.#max[callClass]) {
+      this.#telemetry.shed(callClass);
       throw new AppError('OVERLOADED', `${String(running)} ${callClass} calls run already; repeat the call later`, {
         callClass,
         retryDelayMs: String(SHED_RETRY_DELAY_MS),

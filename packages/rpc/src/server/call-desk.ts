@@ -1,4 +1,4 @@
-import { AppError, type Clock } from '@volplane/base';
+import { AppError, toFailure, type Clock, type Telemetry } from '@volplane/base';
 import type { Method } from '@volplane/wire';
 import type { Admission } from './admission.js';
 import type { CallClass, RpcLimits } from '../limits.js';
@@ -11,23 +11,46 @@ export class CallDesk {
   readonly refusals: Refusals;
   readonly limits: RpcLimits;
   readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
 
-  constructor(options: { readonly admission: Admission; readonly refusals: Refusals; readonly limits: RpcLimits; readonly clock: Clock }) {
+  constructor(options: {
+    readonly admission: Admission;
+    readonly refusals: Refusals;
+    readonly limits: RpcLimits;
+    readonly clock: Clock;
+    readonly telemetry: Telemetry;
+  }) {
     this.admission = options.admission;
     this.refusals = options.refusals;
     this.limits = options.limits;
     this.#clock = options.clock;
+    this.#telemetry = options.telemetry;
   }
 
   /** @throws AppError DEADLINE_MISSING, OVERLOADED, SHUTTING_DOWN */
   open(call: CallSurface, callClass: CallClass, refuse: (error: unknown) => void): OpenCall {
+    const beganMs = this.#clock.monotonicMs();
     return new OpenCall(call, {
       callClass,
       admission: this.admission,
       clock: this.#clock,
       timeoutMsMax: this.limits.callTimeoutMsMax,
       refuse,
+      onEnd: (error) => {
+        this.#telemetry.call(callClass, error === undefined ? 'ok' : toFailure(error).reason, this.#clock.monotonicMs() - beganMs);
+      },
     });
+  }
+
+  /** Encodes an answer and hands it over. @throws as {@link encode} */
+  reply<Request, Response, Received, Sent>(
+    method: Method<Request, Response, Received, Sent>,
+    answer: Sent,
+    handOver: (bytes: Buffer) => void,
+  ): void {
+    const beganMs = this.#clock.monotonicMs();
+    handOver(this.encode(method, answer));
+    this.#telemetry.phase('reply', this.#clock.monotonicMs() - beganMs);
   }
 
   /** @throws AppError TOO_LARGE, and what the codec throws */

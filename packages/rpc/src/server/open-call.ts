@@ -17,6 +17,8 @@ export interface OpenCallOptions {
   readonly timeoutMsMax: number;
   /** Answers the caller with the failure. Called at most once, and not when the caller is gone. */
   readonly refuse: (error: unknown) => void;
+  /** Told once when the call ends; undefined = answered. */
+  readonly onEnd: (error: unknown) => void;
 }
 
 /**
@@ -51,7 +53,8 @@ export class OpenCall implements CallContext {
     call.on('cancelled', () => {
       if (this.#ended) return;
       const expired = clock.wallMs() >= deadline;
-      this.#finish(expired ? deadlineExceeded() : new AppError('CANCELLED', 'the caller went away before the answer'));
+      const reason = expired ? deadlineExceeded() : new AppError('CANCELLED', 'the caller went away before the answer');
+      this.#finish(reason, reason);
     });
     if (this.timeoutMs < leftMs && options.callClass !== 'watch') {
       this.#cancelTimer = clock.after(this.timeoutMs, () => {
@@ -76,22 +79,24 @@ export class OpenCall implements CallContext {
   /** The answer is there. @returns false when nobody waits for it any more */
   answered(): boolean {
     if (this.#ended) return false;
-    this.#finish(undefined);
+    this.#finish(undefined, undefined);
     return true;
   }
 
   /** Ends the call with a failure, and the work for it. */
   end(error: unknown): void {
     if (this.#ended) return;
-    this.#finish(error instanceof AppError ? error : undefined);
+    this.#finish(error instanceof AppError ? error : undefined, error);
     this.#options.refuse(error);
   }
 
-  #finish(reason: AppError | undefined): void {
+  /** @param reason - what the work for the call is told; `error` - how the call ended, undefined = answered */
+  #finish(reason: AppError | undefined, error: unknown): void {
     this.#ended = true;
     this.#endedWith = reason;
     this.#cancelTimer?.();
     this.#options.admission.leave(this);
+    this.#options.onEnd(error);
     if (reason !== undefined) this.#controller?.abort(reason);
   }
 }

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { AppError, systemRandom, type Clock, type Logger, type Random, type Resource } from '@volplane/base';
+import { AppError, noTelemetry, systemRandom, type Clock, type Logger, type Random, type Resource, type Telemetry } from '@volplane/base';
 import type { VolplaneApi } from '@volplane/engine';
 import { freeSocketPath, protectSocket } from '@volplane/host';
 import { loadProtocol, loadReflectionFiles, PROTO_FILES, protoFolder } from '@volplane/wire';
@@ -23,6 +23,7 @@ export interface RpcServerOptions {
   readonly clock: Clock;
   readonly random?: Random;
   readonly limits?: Partial<RpcLimits>;
+  readonly telemetry?: Telemetry;
 }
 
 /** PEM texts. */
@@ -67,9 +68,10 @@ export class RpcServer implements Resource {
     const protocol = loadProtocol();
     const limits = { ...RPC_LIMITS, ...options.limits };
     const server = new Server(transportOptions(limits));
-    const admission = new Admission(limits.callsRunningMax);
+    const telemetry = options.telemetry ?? noTelemetry;
+    const admission = new Admission(limits.callsRunningMax, telemetry);
     const refusals = new Refusals({ codec: protocol.status, log: options.log, random: options.random ?? systemRandom });
-    const desk = new CallDesk({ admission, refusals, limits, clock: options.clock });
+    const desk = new CallDesk({ admission, refusals, limits, clock: options.clock, telemetry });
     for (const { definition, implementation } of servedServices(protocol, options.api, desk)) server.addService(definition, implementation);
     const health = new HealthImplementation(Object.fromEntries(HEALTH_NAMES.map((name) => [name, 'NOT_SERVING'])));
     health.addToServer(server);

@@ -34,9 +34,10 @@ export function unary<Request, Response, Received, Sent>(
     };
     const succeed = (answer: Sent): void => {
       if (open.ended) return;
-      const bytes = desk.encode(method, answer);
-      open.answered();
-      callback(null, bytes);
+      desk.reply(method, answer, (bytes) => {
+        open.answered();
+        callback(null, bytes);
+      });
     };
     try {
       handler(desk.decode(method, call.request), open).then(succeed).catch(fail);

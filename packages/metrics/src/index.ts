@@ -1,0 +1,3 @@
+export { openMetrics, type MetricsDoor } from './metrics-door.js';
+export { METRICS_SETTINGS } from './metrics-settings.js';
+export { PromTelemetry } from './prom-telemetry.js';
