@@ -9,7 +9,7 @@ import { systemMounts } from '../src/host-mounts.js';
  * Arguments: guardian folder, uid, block device, target, lifetime in ms.
  */
 const [folder = '', uid = '', source = '', target = '', lifeMs = ''] = process.argv.slice(2);
-const client = new GuardianClient({ folder, spawn: () => undefined, clock: systemClock, log: silentLogger });
+const client = new GuardianClient({ folder, spawn: () => Promise.resolve(), clock: systemClock, log: silentLogger });
 const running = client.run(new AbortController().signal);
 client.onChange((alive) => {
   if (!alive) return;

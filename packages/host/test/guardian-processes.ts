@@ -126,7 +126,7 @@ export class GuardedMachine {
   #connect(): GuardianClient {
     const client = new GuardianClient({
       folder: this.guardianFolder,
-      spawn: () => undefined,
+      spawn: () => Promise.resolve(),
       clock: systemClock,
       log: silentLogger,
     });
