@@ -1,4 +1,4 @@
-import type { VolumeSpec } from './volume.js';
+import type { StringMap, VolumeSpec } from './volume.js';
 
 /** Identity is (driver, options, access mode, size): what differs, in words, the present value first; empty = the same. */
 export function identityDifference(present: VolumeSpec, asked: VolumeSpec): readonly string[] {
@@ -14,7 +14,7 @@ export function identityDifference(present: VolumeSpec, asked: VolumeSpec): read
   };
   compare('driver', present.driver, asked.driver);
   for (const key of [...new Set([...Object.keys(present.options), ...Object.keys(asked.options)])].sort()) {
-    compare(`option ${key}`, present.options[key], asked.options[key], (text) => maskedOption(key, text));
+    compare(`option ${key}`, present.options[key], asked.options[key], (text) => JSON.stringify(maskedOption(key, text)));
   }
   compare('access mode', present.accessMode, asked.accessMode);
   compare('size', present.sizeBytes?.toString(), asked.sizeBytes?.toString());
@@ -24,7 +24,12 @@ export function identityDifference(present: VolumeSpec, asked: VolumeSpec): read
 /** An option's value as it may be shown: secrets by their key, inside mount options and inside addresses are hidden. */
 export function maskedOption(key: string, value: string): string {
   if (SECRET_WORD.test(key)) return MASK;
-  return JSON.stringify(value.replace(SECRET_PAIR, `$1${MASK}`).replace(ADDRESS_PASSWORD, `$1${MASK}@`));
+  return value.replace(SECRET_PAIR, `$1${MASK}`).replace(ADDRESS_PASSWORD, `$1${MASK}@`);
+}
+
+/** {@link maskedOption} of all: the options as every caller may see them. */
+export function maskedOptions(options: StringMap): StringMap {
+  return Object.fromEntries(Object.entries(options).map(([key, value]) => [key, maskedOption(key, value)]));
 }
 
 const MASK = '***';

@@ -99,7 +99,7 @@ export { expectedAnswer, explainVolume, type ExplainInput } from './explain.js';
 export { heldDigest, rendezvousOwner } from './held-digest.js';
 export { attachedFailure, excludingHolders, heldFailure, holdersOf, toAttachmentView, whatFrees, type Holder } from './holders.js';
 export { checkCluster, checkDocument, checkState, type ClusterSnapshot, type InvariantName, type Violation } from './invariants.js';
-export { identityDifference, maskedOption } from './identity.js';
+export { identityDifference, maskedOption, maskedOptions } from './identity.js';
 export { decideAnswer, decideBegin, decideCreate, decideForget, decideRemove, type Create, type OperationAnswer } from './life.js';
 export { goneRequirement, lostWord, sessionOf, type NodeIdentity } from './liveness.js';
 export { decideCordon, decideDeclareLost } from './node-decisions.js';

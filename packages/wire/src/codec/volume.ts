@@ -6,6 +6,7 @@ import {
   isOperationId,
   isVolumeName,
   isVolumeUid,
+  maskedOptions,
   type AttachmentView,
   type MountId,
   type Operation,
@@ -26,7 +27,8 @@ export function volumeToWire(volume: VolumeView): VolumeInput {
     uid: volume.uid,
     driver: volume.driver,
     scope: scopes.toWire(volume.scope),
-    options: volume.options,
+    // A secret belongs in a file; one that was given as an option all the same is not shown to everybody who may look.
+    options: maskedOptions(volume.options),
     labels: volume.labels,
     accessMode: accessModes.toWire(volume.accessMode),
     takeover: takeoverPolicies.toWire(volume.takeover),
