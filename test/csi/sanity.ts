@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SpecLevel } from '@volplane/csi';
-import { CsiCluster } from './support/csi-cluster.js';
+import { CsiCluster, IMAGES } from './support/csi-cluster.js';
 import { buildSanity, runSanity, type SanityCount } from './support/sanity-tool.js';
 
 /**
@@ -25,9 +25,6 @@ const CACHE = fileURLToPath(new URL('../../.cache/csi-sanity', import.meta.url))
 
 /** As many as csi-driver-host-path passes, the example of the specification's own people. */
 const PASSED_MIN = 93;
-
-/** Volumes of real storage that every node sees, used by one node at a time. */
-const IMAGES = { kind: 'image', name: 'image', root: 'FOLDER', scope: 'global', unguarded: true };
 
 async function main(names: readonly string[]): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('the node plugin mounts, so csi-sanity must be run as root');

@@ -21,6 +21,9 @@ export interface CsiClusterOptions {
   readonly agentArgs?: readonly string[];
 }
 
+/** Volumes of real storage that every node sees, used by one node at a time. */
+export const IMAGES = { kind: 'image', name: 'image', root: 'FOLDER', scope: 'global', unguarded: true };
+
 /** etcd, NATS, a manager and agents as processes of their own, each with its CSI socket. */
 export class CsiCluster {
   readonly folder: string;
@@ -59,6 +62,16 @@ export class CsiCluster {
     return `unix://${join(this.folder, node, 'csi.sock')}`;
   }
 
+  /** Where `volctl` finds the manager. */
+  get managerAddress(): string {
+    return `unix:${join(this.folder, 'manager.sock')}`;
+  }
+
+  /** Where `volctl` finds a node's agent. */
+  agentAddress(node: string): string {
+    return `unix:${join(this.folder, node, 'agent.sock')}`;
+  }
+
   controller(): CsiClient {
     return this.#owned(new CsiClient(join(this.folder, 'controller.sock')));
   }
@@ -69,13 +82,13 @@ export class CsiCluster {
 
   /** The gRPC door of a node's agent. */
   agent(node: string): VolplaneClient {
-    return this.#owned(createClient({ addresses: [`unix:${join(this.folder, node, 'agent.sock')}`] }));
+    return this.#owned(createClient({ addresses: [this.agentAddress(node)] }));
   }
 
   async startManager(): Promise<void> {
     const { etcd, nats } = this.#addresses;
     await this.#startService('manager', 'manager', join(this.folder, 'controller.sock'), [
-      ...['--id=manager', '--listen=127.0.0.1:0', `--etcd=${etcd}`, `--nats=${nats}`, '--session-ttl-ms=5000'],
+      ...['--id=manager', `--listen=${this.managerAddress}`, `--etcd=${etcd}`, `--nats=${nats}`, '--session-ttl-ms=5000'],
       ...(this.#options.managerArgs ?? []),
     ]);
   }
@@ -86,7 +99,7 @@ export class CsiCluster {
     const drivers = this.#filled(JSON.stringify(this.#options.drivers ?? []), node);
     await writeFile(join(data, 'drivers.json'), drivers);
     await this.#startService('agent', node, join(data, 'csi.sock'), [
-      ...[`--node=${node}`, `--data-dir=${data}`, `--listen=unix:${join(data, 'agent.sock')}`, `--nats=${this.#addresses.nats}`],
+      ...[`--node=${node}`, `--data-dir=${data}`, `--listen=${this.agentAddress(node)}`, `--nats=${this.#addresses.nats}`],
       ...[`--drivers=${join(data, 'drivers.json')}`, ...(this.#options.agentArgs ?? []).map((arg) => this.#filled(arg, node))],
     ]);
   }
@@ -134,11 +147,18 @@ export class CsiCluster {
   async #startService(service: 'manager' | 'agent', name: string, socket: string, args: readonly string[]): Promise<void> {
     const main = fileURLToPath(new URL(`../../../services/${service}/src/main.ts`, import.meta.url));
     const { level = '1.12', driver = 'local' } = this.#options;
-    const csi = [`--csi=unix://${socket}`, `--csi-spec=${level}`, `--csi-driver=${driver}`, '--log-level=debug', '--log-format=text'];
+    const csi = [`--csi-spec=${level}`, `--csi-driver=${driver}`, '--log-level=debug', '--log-format=text'];
+    // As orchestrators set it: Kubernetes and Nomad as a URL, Swarm as a plain path.
+    const env = { ...process.env, CSI_ENDPOINT: service === 'manager' ? `unix://${socket}` : socket };
     const client = new CsiClient(socket);
     try {
       const isReady = async (): Promise<boolean> => (await client.call('GetPluginInfo', {}, { timeoutMs: 1_000 })).name !== '';
-      const command = { name, command: process.execPath, args: ['--import=tsx', '--conditions=@volplane/source', main, ...args, ...csi] };
+      const command = {
+        name,
+        command: process.execPath,
+        env,
+        args: ['--import=tsx', '--conditions=@volplane/source', main, ...args, ...csi],
+      };
       this.children.set(name, await this.#processes.start(command, isReady));
     } finally {
       client.close();
