@@ -56,7 +56,7 @@ describe('plan of an import', () => {
       prefix: 'old-',
     });
     expect(entry?.request).to.deep.equal({ name: 'old-data', driver: 'ebs', options: { size: '5', adopt: 'data' }, labels: {} });
-    expect(entry?.warnings).to.deep.equal([]);
+    expect(entry?.warnings.join()).to.contain('containers of other hosts').and.not.to.contain('keeps the name');
   });
 
   it('refuses what a running container has, and what cannot be named', () => {
@@ -78,16 +78,27 @@ describe('plan of an import', () => {
     const existing = [await api.getVolume({ name: 'data' }, CONTEXT)];
     expect(planImport({ ...question, existing })[0]).to.include({ action: 'done' });
     const [taken] = planImport({ ...question, existing: existing.map((view) => ({ ...view, options: {} })) });
-    expect(taken?.reason).to.contain('another volume of this name');
+    expect(taken?.reason).to.contain('another volume data, of driver local; use a prefix');
+    // Under a prefix too it is the same data, which must not get a second owner.
+    expect(planImport({ ...question, existing, prefix: 'old-' })[0]).to.include({ action: 'done', name: 'data' });
+  });
+
+  it('adopts no volume of a plugin twice, and none that the cluster made there itself', async () => {
+    const api = new FakeCluster().api('n1');
+    const made = await api.createVolume({ name: 'made', driver: 'ebs' }, CONTEXT);
+    const adopted = await api.createVolume({ name: 'old-data', driver: 'ebs', options: { adopt: 'data' } }, CONTEXT);
+    const volumes = ['data', `made.${made.uid.slice(-12)}`].map((name) => found(name, { driver: 'rexray', scope: 'global' }));
+    const question = { volumes, from: 'rexray', into: { driver: 'ebs', scope: 'global' }, existing: [made, adopted] } as const;
+    expect(plan(question).map(({ action, name }) => `${action} ${name}`)).to.deep.equal(['done old-data', 'done made']);
   });
 
   it('goes on after a failure and tells it', async () => {
     const cluster = new FakeCluster();
     cluster.faults.set('createVolume', new AppError('NO_MANAGER', 'no manager answers'));
     const outcomes = await runImport(plan({ volumes: [found('one1'), found('two2'), found('x')] }), cluster.api('n1'), CONTEXT);
-    expect(outcomes.map(({ entry, fault }) => `${entry.name}: ${String(fault)}`)).to.deep.equal([
-      'one1: no manager answers',
-      'two2: no manager answers',
+    expect(outcomes.map(({ entry, fault }) => `${entry.name}: ${String(fault?.reason)}`)).to.deep.equal([
+      'one1: NO_MANAGER',
+      'two2: NO_MANAGER',
     ]);
   });
 });

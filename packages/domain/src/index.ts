@@ -36,6 +36,7 @@ export {
   type VolumeName,
   type VolumeUid,
 } from './names.js';
+export { pluginVolumeName } from './plugin-volume-name.js';
 export type { DriverCapabilities, DriverInfo, NodeDocument, SessionDocument } from './node.js';
 export {
   LIMITS,

@@ -6,6 +6,7 @@ import { registerCreateMany } from './commands/create-many.js';
 import { registerDrivers } from './commands/drivers.js';
 import { registerExplain } from './commands/explain.js';
 import { registerHealth } from './commands/health.js';
+import { registerImport } from './commands/import.js';
 import { registerMounts } from './commands/mounts.js';
 import { registerNodes } from './commands/nodes.js';
 import { registerOwnership } from './commands/ownership.js';
@@ -108,6 +109,7 @@ function buildProgram({ io, version }: CliOptions, act: Act): Command {
     registerNodes,
     registerDrivers,
     registerCreateMany,
+    registerImport,
     registerHealth,
     registerCompletion,
   ]) {

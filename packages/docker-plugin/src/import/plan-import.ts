@@ -1,4 +1,4 @@
-import { isVolumeName, quote, type CreateVolumeRequest, type VolumeView } from '@volplane/domain';
+import { isVolumeName, pluginVolumeName, quote, type CreateVolumeRequest, type StringMap, type VolumeView } from '@volplane/domain';
 import { mayHaveMounts, pluginOf, type EngineContainer, type EngineVolume } from '../engine/engine-client.js';
 
 export interface ImportQuestion {
@@ -49,26 +49,25 @@ function planOne(volume: EngineVolume, question: ImportQuestion): ImportEntry {
   const { into, node, prefix = '' } = question;
   const name = prefix + volume.name;
   const refuse = (reason: string): ImportEntry => ({ volume: volume.name, name, action: 'refuse', reason, warnings: [] });
-  const users = usersOf(volume, question);
-  if (!isVolumeName(name)) return refuse(`${quote(name)} cannot be a volume's name here; create it by hand under another one`);
-  if (users.running.length > 0) return refuse(`running containers use it: ${shortIds(users.running)}; stop them first`);
   const options = question.from === 'local' ? localOptions(volume) : { ...volume.options, adopt: volume.name };
   if ('refusal' in options) return refuse(options.refusal);
   const request: CreateVolumeRequest = {
     name,
     driver: into.driver,
-    options: options,
+    options,
     labels: labelsOf(volume),
     ...(into.scope === 'local' && { node }),
   };
-  const old = question.existing.find(
-    (view) => view.name === name && view.scope === into.scope && (into.scope === 'global' || view.node === node),
-  );
-  if (old !== undefined) {
-    if (old.driver === into.driver && sameMap(old.options, options))
-      return { volume: volume.name, name, action: 'done', reason: 'the cluster has it already', warnings: [] };
-    return refuse(`the cluster has another volume of this name, with driver ${old.driver}; use a prefix`);
+  const taken = adopterOf(volume, options, question);
+  if (taken !== undefined) {
+    const reason = taken.name === name ? 'the cluster has it already' : `the cluster has it as volume ${taken.name}`;
+    return { volume: volume.name, name: taken.name, action: 'done', reason, warnings: [] };
   }
+  const other = inReach(question).find((view) => view.name === name);
+  if (other !== undefined) return refuse(`the cluster has another volume ${name}, of driver ${other.driver}; use a prefix`);
+  if (!isVolumeName(name)) return refuse(`${quote(name)} cannot be a volume's name here; use a prefix, or create it by hand`);
+  const users = usersOf(volume, question);
+  if (users.running.length > 0) return refuse(`running containers use it: ${shortIds(users.running)}; stop them first`);
   return {
     volume: volume.name,
     name,
@@ -79,8 +78,23 @@ function planOne(volume: EngineVolume, question: ImportQuestion): ImportEntry {
   };
 }
 
+/** The volumes that a name of the new ones must not meet. */
+function inReach({ existing, into, node }: ImportQuestion): readonly VolumeView[] {
+  return existing.filter(({ scope, node: owner }) => scope === into.scope && (scope === 'global' || owner === node));
+}
+
+/**
+ * The volume of the cluster, under whatever name, that is this one: the plugin's own name of it says so, or options that lead to
+ * the same data. Two volumes of the cluster over one volume would have two owners.
+ */
+function adopterOf(volume: EngineVolume, options: StringMap, question: ImportQuestion): VolumeView | undefined {
+  const views = inReach(question).filter(({ driver }) => driver === question.into.driver);
+  if (question.from === 'local') return views.find((view) => sameMap(view.options, options));
+  return views.find((view) => pluginVolumeName(view) === volume.name);
+}
+
 /** Options under which our local driver shows the same data, or why it cannot. */
-function localOptions(volume: EngineVolume): Readonly<Record<string, string>> | { readonly refusal: string } {
+function localOptions(volume: EngineVolume): StringMap | { readonly refusal: string } {
   const { size, ...mount } = volume.options;
   if (size !== undefined)
     return { refusal: `it has a size limit of the engine's (${size}) that cannot be taken over; copy it into a volume with a size` };
@@ -94,10 +108,15 @@ function describe(volume: EngineVolume, { from }: ImportQuestion): string {
   return Object.keys(volume.options).length > 0 ? 'mounts the same source by the same options' : `binds the folder ${volume.mountpoint}`;
 }
 
-function warningsFor(volume: EngineVolume, { from, prefix = '' }: ImportQuestion, stopped: readonly EngineContainer[]): readonly string[] {
+function warningsFor(
+  volume: EngineVolume,
+  { from, into, prefix = '' }: ImportQuestion,
+  stopped: readonly EngineContainer[],
+): readonly string[] {
   const warnings: string[] = [];
   if (from === 'local' && Object.keys(volume.options).length === 0)
     warnings.push('the data stays in the folder of the engine: docker volume rm of the old name would delete it');
+  if (into.scope === 'global') warnings.push('this engine does not know the containers of other hosts that use it; stop those first');
   if (prefix === '')
     warnings.push(
       `the engine keeps the name ${volume.name} for its driver ${from}; containers that shall use the adopted one need a prefix or a new engine`,
@@ -115,11 +134,11 @@ function usersOf(
 }
 
 /** The engine's own marks mean nothing here. */
-function labelsOf(volume: EngineVolume): Readonly<Record<string, string>> {
+function labelsOf(volume: EngineVolume): StringMap {
   return Object.fromEntries(Object.entries(volume.labels).filter(([key]) => !key.startsWith('com.docker.')));
 }
 
-function sameMap(one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean {
+function sameMap(one: StringMap, other: StringMap): boolean {
   const keys = Object.keys(one);
   return keys.length === Object.keys(other).length && keys.every((key) => one[key] === other[key]);
 }

@@ -1,4 +1,4 @@
-import { errorText } from '@volplane/base';
+import { AppError, toFailure } from '@volplane/base';
 import type { CallContext } from '@volplane/engine';
 import type { DoorApi } from '../volume-calls.js';
 import type { ImportEntry } from './plan-import.js';
@@ -6,7 +6,7 @@ import type { ImportEntry } from './plan-import.js';
 export interface ImportOutcome {
   readonly entry: ImportEntry;
   /** Absent: the volume is adopted. */
-  readonly fault?: string;
+  readonly fault?: AppError;
 }
 
 /** Adopts what the plan says, one volume after the other. A failed one does not stop the rest, and all can be run again. */
@@ -23,7 +23,7 @@ export async function runImport(
       await api.createVolume(entry.request, context);
       outcomes.push({ entry });
     } catch (error) {
-      outcomes.push({ entry, fault: errorText(error) });
+      outcomes.push({ entry, fault: AppError.fromFailure(toFailure(error)) });
     }
   }
   return outcomes;

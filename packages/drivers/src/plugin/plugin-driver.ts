@@ -1,7 +1,16 @@
 import { lstat, mkdir, rmdir } from 'node:fs/promises';
 import { isAbsolute, join, normalize } from 'node:path';
 import { AppError, hasReason } from '@volplane/base';
-import { isVolumeName, parseDriverName, quote, type AccessMode, type DriverInfo, type Scope, type StringMap } from '@volplane/domain';
+import {
+  isVolumeName,
+  parseDriverName,
+  pluginVolumeName,
+  quote,
+  type AccessMode,
+  type DriverInfo,
+  type Scope,
+  type StringMap,
+} from '@volplane/domain';
 import { findMount, isReadOnly } from '@volplane/host';
 import type { DriverInspection, DriverVolume, MountRequest, VolumeDriver } from '@volplane/ports';
 import type { DriverContext } from '../driver-context.js';
@@ -57,7 +66,7 @@ export class PluginDriver implements VolumeDriver {
     if (!isVolumeName(volume.name))
       throw new AppError('INVALID_NAME', `volume name ${quote(volume.name)} is not allowed`, { name: volume.name });
     const { adopt, ...options } = volume.options;
-    const name = pluginName(volume);
+    const name = pluginVolumeName(volume);
     if ((await this.#find(name, signal)) !== undefined) return;
     if (adopt !== undefined)
       throw new AppError('DRIVER_FAILED', `plugin ${this.#client.name} has no volume ${quote(adopt)} to adopt`, { volume: volume.name });
@@ -70,7 +79,7 @@ export class PluginDriver implements VolumeDriver {
   }
 
   async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {
-    const name = pluginName(volume);
+    const name = pluginVolumeName(volume);
     if ((await this.#find(name, signal)) === undefined) return;
     if (findMount(await this.#context.mounts.table(), this.#target(volume)) !== undefined) {
       throw new AppError('DRIVER_FAILED', `volume ${volume.name} is not removed, because it is still mounted at ${this.#target(volume)}`, {
@@ -91,7 +100,7 @@ export class PluginDriver implements VolumeDriver {
       if (request.mode === 'rw' && isReadOnly(entry)) await this.#context.mounts.remount(target, { mode: 'rw', bind: true });
       return target;
     }
-    const name = pluginName(volume);
+    const name = pluginVolumeName(volume);
     const found = await this.#find(name, signal);
     if (found === undefined) {
       throw new AppError('MOUNT_FAILED', `plugin ${this.#client.name} has no volume ${quote(name)}`, { volume: volume.name });
@@ -122,14 +131,14 @@ export class PluginDriver implements VolumeDriver {
 
   async inspect(volume: DriverVolume, signal: AbortSignal): Promise<DriverInspection> {
     const target = this.#target(volume);
-    const found = await this.#find(pluginName(volume), signal);
+    const found = await this.#find(pluginVolumeName(volume), signal);
     const entry = findMount(await this.#context.mounts.table(), target);
     const path = this.#context.mayMount ? (entry === undefined ? undefined : target) : (found?.mountpoint ?? undefined);
     return {
       existence: found === undefined ? 'absent' : 'present',
       ...(path !== undefined && path !== '' && { mounted: { path, usable: true } }),
       ...(found?.createdat && !Number.isNaN(Date.parse(found.createdat)) && { createdAt: found.createdat }),
-      status: { plugin: this.#client.addressText, pluginVolume: pluginName(volume), ...shownStatus(found) },
+      status: { plugin: this.#client.addressText, pluginVolume: pluginVolumeName(volume), ...shownStatus(found) },
     };
   }
 
@@ -208,7 +217,7 @@ export class PluginDriver implements VolumeDriver {
   async #unmountInPlugin(volume: DriverVolume, signal: AbortSignal): Promise<void> {
     if (!(await this.#owesUnmount(volume))) return;
     try {
-      await this.#client.call('VolumeDriver.Unmount', { Name: pluginName(volume), ID: volume.uid }, signal);
+      await this.#client.call('VolumeDriver.Unmount', { Name: pluginVolumeName(volume), ID: volume.uid }, signal);
     } catch (error) {
       if (!hasReason(error, 'DRIVER_FAILED')) throw atTheBorder(error);
       this.#context.log.warn('plugin refused to unmount what no user has mounted', {
@@ -268,13 +277,6 @@ const OPTIONS: StringMap = {
 
 const STATUS_ENTRIES_MAX = 16;
 const STATUS_VALUE_MAX = 200;
-
-/** Enough of the uid that no two volumes of one name share it, short enough for back ends with bounds on names. */
-const UID_CHARACTERS = 12;
-
-function pluginName({ name, uid, options }: DriverVolume): string {
-  return options['adopt'] ?? `${name}.${uid.slice(-UID_CHARACTERS)}`;
-}
 
 /** Outcomes that are unknown do not cross to the agent: it asks again, and finds out. */
 function atTheBorder(error: unknown): unknown {
