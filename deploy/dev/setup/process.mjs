@@ -46,7 +46,7 @@ export async function run(command, args, options = {}) {
     });
   }
   const ticker = setInterval(() => {
-    progress(lastLine(output));
+    progress(lastLine(output) || `${shown} is at work`);
   }, PROGRESS_MS);
   const deadline = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
   try {
