@@ -129,7 +129,7 @@ describe('the :authority of a csi caller', () => {
   }
 
   for (const [who, authority] of [
-    ['nomad 12359, kubernetes 107093 (before their fixes)', '/run/csi/csi.sock'],
+    ['nomad 12359, kubernetes 107093, k3s 5346, democratic-csi 164 (before their fixes)', '/run/csi/csi.sock'],
     ['secrets-store-csi-driver 1862', ''],
   ] as const) {
     it(`is refused as ${JSON.stringify(authority)} (${who}), and other callers are served on`, async () => {

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { gate, refusal } from '@volplane/testkit';
+import { gate } from '@volplane/testkit';
 import type { WireVolume } from '../../src/messages.js';
-import { CsiClient, type Answers, type Method } from '../support/csi-client.js';
-import { CsiWorld, MIB, mount } from '../support/csi-world.js';
+import { CsiClient, CsiRefusal, type Answers, type Method } from '../support/csi-client.js';
+import { block, CsiWorld, MIB, mount } from '../support/csi-world.js';
 
-/** What Kubernetes' sidecars and kubelet do to a plugin. Numbers are issues of kubernetes/kubernetes. */
+/** What kubelet does to a plugin; its sidecars: sidecars.test.ts. Numbers are issues of kubernetes/kubernetes. */
 describe('csi as kubernetes calls it', () => {
   let world: CsiWorld;
   beforeEach(async () => {
@@ -37,137 +37,6 @@ describe('csi as kubernetes calls it', () => {
     ...staged(volume, capability),
     target_path: podPath(pod),
     volume_context: { 'storage.kubernetes.io/csiProvisionerIdentity': '1795-csi.volplane.io', ...context },
-  });
-
-  describe('a sidecar', () => {
-    it('that starts before the control plane waits by Probe, then learns every capability', async () => {
-      const late = await CsiWorld.open({ withNode: false });
-      try {
-        late.cluster.fail('listDrivers', refusal('NO_MANAGER'));
-        expect((await late.call('Probe')).ready?.value).to.equal(false);
-        let ready = false;
-        while (!ready) ready = (await late.call('Probe')).ready?.value === true;
-        expect((await late.call('ControllerGetCapabilities')).capabilities.map(({ rpc }) => rpc.type)).to.include.members([1, 2, 5, 9]);
-      } finally {
-        await late.close();
-      }
-    });
-
-    it('keeps its long connection while kubelet comes and goes', async () => {
-      await world.call('Probe');
-      for (let round = 0; round < 20; round += 1) await kubelet('NodeGetCapabilities', {});
-      await world.call('Probe');
-    });
-
-    it('livenessprobe is answered while the control plane hangs', async () => {
-      const hanging = gate();
-      const late = await CsiWorld.open({ withNode: false, hangingDrivers: hanging.opened });
-      try {
-        for (let round = 0; round < 5; round += 1)
-          expect((await late.call('Probe', {}, { timeoutMs: 3_000 })).ready?.value).to.equal(false);
-      } finally {
-        hanging.open();
-        await late.close();
-      }
-    });
-
-    it('node-driver-registrar gets the name although nothing else is there yet', async () => {
-      world.cluster.fail('listDrivers', refusal('NO_MANAGER'), 1_000);
-      expect((await world.call('GetPluginInfo', {}, { timeoutMs: 1_000 })).name).to.equal('csi.volplane.io');
-    });
-  });
-
-  describe('the provisioner', () => {
-    const request = {
-      name: 'pvc-8f6b1c2e-0d9a-4d6e-9a3f-0123456789ab',
-      capacity_range: { required_bytes: 10 * MIB },
-      volume_capabilities: [mount(7, { fs_type: 'ext4' })],
-    };
-
-    it('with --extra-create-metadata finds the claim in the labels of the volume', async () => {
-      const parameters = {
-        'csi.storage.k8s.io/pvc/name': 'data',
-        'csi.storage.k8s.io/pvc/namespace': 'shop',
-        'csi.storage.k8s.io/pv/name': request.name,
-      };
-      await world.call('CreateVolume', { ...request, parameters });
-      expect(world.cluster.find(request.name)?.labels).to.deep.equal(parameters);
-    });
-
-    it('that repeats itself within milliseconds makes one volume', async () => {
-      const answers = await Promise.all(Array.from({ length: 8 }, () => world.call('CreateVolume', request, { timeoutMs: 10_000 })));
-      expect(new Set(answers.map(({ volume }) => volume.volume_id)).size).to.equal(1);
-      expect(world.cluster.volumes.size).to.equal(1);
-    });
-
-    it('gets at least the capacity that it asked for', async () => {
-      const { volume } = await world.call('CreateVolume', request);
-      expect(Number(volume.capacity_bytes)).to.be.at.least(10 * MIB);
-    });
-
-    it('with WaitForFirstConsumer gets a local volume on the node where the pod waits', async () => {
-      const on = (node: string): object => ({
-        segments: { 'csi.volplane.io/node': node, 'csi.volplane.io/zone': node === 'n1' ? 'a' : 'b' },
-      });
-      const requirement = { requisite: [on('n1'), on('n2')], preferred: [on('n2'), on('n1')] };
-      const { volume } = await world.call('CreateVolume', {
-        ...request,
-        parameters: { driver: 'local' },
-        accessibility_requirements: requirement,
-      });
-      expect(volume.accessible_topology).to.deep.equal([{ segments: { 'csi.volplane.io/node': 'n2' } }]);
-    });
-
-    it('hears RESOURCE_EXHAUSTED for a full node, so that the pod goes elsewhere', async () => {
-      world.cluster.node('n2').capacityBytes = MIB;
-      const requirement = {
-        requisite: [{ segments: { 'csi.volplane.io/node': 'n2' } }],
-        preferred: [{ segments: { 'csi.volplane.io/node': 'n2' } }],
-      };
-      await world.refused('RESOURCE_EXHAUSTED', 'CreateVolume', {
-        ...request,
-        parameters: { driver: 'local' },
-        accessibility_requirements: requirement,
-      });
-    });
-
-    it('hears UNAVAILABLE when the outcome is unknown, never a final failure', async () => {
-      for (const reason of ['UNKNOWN_OUTCOME', 'DEADLINE_EXCEEDED', 'NO_MANAGER', 'STORE_UNAVAILABLE'] as const) {
-        world.cluster.fail('createVolume', refusal(reason));
-        await world.refused('UNAVAILABLE', 'CreateVolume', request);
-      }
-    });
-  });
-
-  describe('the attacher', () => {
-    it('detaches a volume that is gone, and from a node that is gone', async () => {
-      const volume = await world.createVolume('v1');
-      await world.call('ControllerUnpublishVolume', { volume_id: volume.volume_id, node_id: 'removed-node' });
-      await world.call('DeleteVolume', { volume_id: volume.volume_id });
-      await world.call('ControllerUnpublishVolume', { volume_id: volume.volume_id, node_id: 'n1' });
-    });
-
-    it('finds in ListVolumes where each volume is', async () => {
-      const volume = await world.createVolume('v1');
-      await world.call('ControllerPublishVolume', { volume_id: volume.volume_id, node_id: 'n2', volume_capability: RWO });
-      const { entries } = await world.call('ListVolumes');
-      expect(entries[0]?.status.published_node_ids).to.deep.equal(['n2']);
-    });
-  });
-
-  it('the resizer is told that kubelet has nothing left to do', async () => {
-    const volume = await world.createVolume('v1');
-    const answer = await world.call('ControllerExpandVolume', {
-      volume_id: volume.volume_id,
-      capacity_range: { required_bytes: 32 * MIB },
-    });
-    expect(answer.node_expansion_required).to.equal(false);
-  });
-
-  it('the snapshotter repeats CreateSnapshot until it is ready and gets one snapshot', async () => {
-    const volume = await world.createVolume('v1');
-    const ids = await Promise.all(Array.from({ length: 4 }, () => world.createSnapshot('snapshot-1', volume)));
-    expect(new Set(ids.map((snapshot) => snapshot.snapshot_id)).size).to.equal(1);
   });
 
   describe('access modes of claims', () => {
@@ -282,6 +151,44 @@ describe('csi as kubernetes calls it', () => {
       expect(world.uses(volume)).to.deep.equal([]);
     });
 
+    it('hands the fsGroup of a pod over as volume_mount_group, and the files belong to it', async () => {
+      const grouped = mount(7, { volume_mount_group: '2000' });
+      const volume = await world.createVolume('v1', { volume_capabilities: [RWO] });
+      await kubelet('NodeStageVolume', staged(volume, grouped));
+      await kubelet('NodePublishVolume', published(volume, 'p1', grouped));
+      expect(world.host.groups.get(podPath('p1'))).to.equal(2000);
+    });
+
+    it('publishes a block volume at a file', async () => {
+      const raw = block(7);
+      const volume = await world.createVolume('v1', { volume_capabilities: [raw] });
+      const file = '/var/lib/kubelet/plugins/kubernetes.io/csi/volumeDevices/publish/pvc-1/p1';
+      await kubelet('NodeStageVolume', staged(volume, raw));
+      await kubelet('NodePublishVolume', { ...published(volume, 'p1', raw), target_path: file });
+      expect(world.host.files.has(file)).to.equal(true);
+      await kubelet('NodeUnpublishVolume', { volume_id: volume.volume_id, target_path: file });
+      expect(world.host.files.has(file)).to.equal(false);
+    });
+
+    it('82917: gives a publish up and unpublishes while the work goes on, and nothing is left behind', async () => {
+      const hanging = gate();
+      const slow = await CsiWorld.open({ hangingNodeMounts: hanging.opened });
+      const late = new CsiClient(slow.server.path);
+      try {
+        const volume = await slow.createVolume('v1', { volume_capabilities: [RWO] });
+        const publish = late.call('NodePublishVolume', published(volume), { timeoutMs: 400 }).catch((error: unknown) => error);
+        expect(await publish).to.be.instanceOf(CsiRefusal);
+        const unpublish = slow.call('NodeUnpublishVolume', { volume_id: volume.volume_id, target_path: podPath('p1') });
+        hanging.open();
+        await unpublish;
+        expect(slow.host.at(podPath('p1'))).to.equal(undefined);
+        expect(slow.uses(volume)).to.deep.equal([]);
+      } finally {
+        late.close();
+        await slow.close();
+      }
+    });
+
     it('unpublishes after a restart a target of a volume that is gone, and the target goes', async () => {
       const volume = await world.createVolume('v1', { volume_capabilities: [RWO] });
       await kubelet('NodePublishVolume', published(volume));
@@ -289,18 +196,5 @@ describe('csi as kubernetes calls it', () => {
       await kubelet('NodeUnpublishVolume', { volume_id: volume.volume_id, target_path: podPath('p1') });
       expect(world.host.at(podPath('p1'))).to.equal(undefined);
     });
-  });
-
-  it('the external health monitor finds volumes of nodes that are gone', async () => {
-    const volume = await world.createVolume('v1');
-    await world.call('ControllerPublishVolume', { volume_id: volume.volume_id, node_id: 'n2', volume_capability: mount() });
-    expect((await world.call('ControllerListVolumeHealth')).entries).to.deep.equal([]);
-    world.cluster.node('n2').state = 'gone';
-    const { entries } = await world.call('ControllerListVolumeHealth');
-    expect(entries.map(({ volume_id, health_statuses }) => [volume_id, health_statuses[0]?.reason])).to.deep.equal([
-      [volume.volume_id, 'HolderGone'],
-    ]);
-    const one = await world.call('ControllerGetVolumeHealth', { volume_id: volume.volume_id });
-    expect(one.volume_health).to.deep.equal(entries[0]);
   });
 });

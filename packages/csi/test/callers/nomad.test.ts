@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { fakeApi, FakeCluster, gate, refusal, waitFor } from '@volplane/testkit';
+import { parseEndpoint } from '../../src/endpoint.js';
 import type { WireVolume } from '../../src/messages.js';
 import { CsiClient } from '../support/csi-client.js';
 import { CsiWorld, GLOBAL, MIB, mount } from '../support/csi-world.js';
@@ -31,9 +32,7 @@ describe('csi as nomad calls it', () => {
 
   it('creates, validates, claims and gives back a volume', async () => {
     const volume = await world.createVolume('db');
-    const asked = [mount(1, { fs_type: 'ext4', mount_flags: ['noatime'] })];
-    const { confirmed } = await world.call('ValidateVolumeCapabilities', { ...id(volume), volume_capabilities: asked, volume_context: {} });
-    expect(confirmed?.volume_capabilities[0]?.mount).to.include({ fs_type: 'ext4' });
+    await world.call('ValidateVolumeCapabilities', { ...id(volume), volume_capabilities: [mount()], volume_context: {} });
     await world.call('ControllerPublishVolume', { ...id(volume), node_id: 'n1', ...capability });
     await world.call('NodeStageVolume', { ...id(volume), staging_target_path: staging('rw'), ...capability });
     await world.call('NodePublishVolume', { ...id(volume), staging_target_path: staging('rw'), target_path: target('a1'), ...capability });
@@ -41,6 +40,26 @@ describe('csi as nomad calls it', () => {
     await world.call('NodeUnstageVolume', { ...id(volume), staging_target_path: staging('rw') });
     await world.call('ControllerUnpublishVolume', { ...id(volume), node_id: 'n1' });
     expect(world.uses(volume)).to.deep.equal([]);
+  });
+
+  it('25072: validates every volume before it is used, and compares each field of the answer with what it asked', async () => {
+    const volume = await world.createVolume('db', { volume_capabilities: [mount(1, { fs_type: 'ext4', mount_flags: ['noatime'] })] });
+    const asked = [1, 2].map((mode) => mount(mode, { fs_type: 'ext4', mount_flags: ['noatime', 'nodev'] }));
+    const { confirmed } = await world.call('ValidateVolumeCapabilities', { ...id(volume), volume_capabilities: asked, volume_context: {} });
+    expect(confirmed?.volume_capabilities.map(({ mount: told, access_mode }) => ({ mount: told, access_mode }))).to.deep.equal(
+      [1, 2].map((mode) => ({
+        mount: { fs_type: 'ext4', mount_flags: ['noatime', 'nodev'], volume_mount_group: '' },
+        access_mode: { mode },
+      })),
+    );
+  });
+
+  it('gives tasks without a file system of their own (raw_exec) the long path on the host, which is served or refused loudly', () => {
+    const alloc = '0'.repeat(8) + '-0000-0000-0000-' + '0'.repeat(12);
+    const usual = `unix:///var/lib/nomad/client/csi/plugins/${alloc}/csi.sock`;
+    expect(parseEndpoint(usual)).to.equal(usual.slice('unix://'.length));
+    const deep = `unix:///srv/clusters/production/${'d'.repeat(30)}/client/csi/plugins/${alloc}/csi.sock`;
+    expect(() => parseEndpoint(deep)).to.throw('use a shorter folder or socket name');
   });
 
   it('names the volumes of per_alloc groups with brackets', async () => {

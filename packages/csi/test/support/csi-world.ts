@@ -38,8 +38,10 @@ export interface CsiWorldOptions {
   readonly host?: FakeNodeHost;
   /** What listDrivers waits for. */
   readonly hangingDrivers?: Promise<void>;
-  /** What mountVolume waits for. */
+  /** What mountVolume waits for, called by the controller. */
   readonly hangingMounts?: Promise<void>;
+  /** The same, called by the node. */
+  readonly hangingNodeMounts?: Promise<void>;
 }
 
 /** An all-in-one plugin on a real socket over a cluster in memory, and a client of it. */
@@ -78,7 +80,13 @@ export class CsiWorld {
       controller: { api: hanging(fakeApi(cluster), { listDrivers: world.hangingDrivers, mountVolume: world.hangingMounts }) },
       ...(world.withNode === false
         ? {}
-        : { node: { api: fakeApi(cluster, first.name), host, node: { name: first.name, labels: first.labels ?? {} } } }),
+        : {
+            node: {
+              api: hanging(fakeApi(cluster, first.name), { mountVolume: world.hangingNodeMounts }),
+              host,
+              node: { name: first.name, labels: first.labels ?? {} },
+            },
+          }),
       limits: { retryMs: 0, ...world.limits },
     });
     return new CsiWorld({ cluster, host, server, folder });
