@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 
 /** A process that was told to end needs a moment; one that has just been started on a busy machine needs seconds to notice. */
-const GRACE_MS = 15_000;
+const GRACE_MS = 8_000;
 const POLL_MS = 50;
 
 /**

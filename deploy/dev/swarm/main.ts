@@ -61,5 +61,5 @@ function printAddresses(swarm: Swarm, folder: string): void {
   say(`  etcd             ${etcd}      ETCDCTL_API=3 etcdctl --endpoints=${etcd} get --prefix /volplane/`);
   say(`  NATS             ${nats}`);
   say(`  logs and data    ${folder}`);
-  say(`  try              VOLPLANE_ADDRESS=${managers.join(',')} npx volctl ls`);
+  say(`  try              VOLPLANE_ADDRESS=${managers.join(',')} npx volctl ls   (in this folder)`);
 }

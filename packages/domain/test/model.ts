@@ -210,6 +210,15 @@ export class Model {
         this.#deliverAnswer(step);
         return;
       }
+      default: {
+        this.#decideOrDeclare(step, machine, other);
+      }
+    }
+  }
+
+  /** What managers decide for callers and operators, and what operators do to machines. */
+  #decideOrDeclare(step: Step, machine: Machine, other: Machine): void {
+    switch (step.kind) {
       case 'remove': {
         this.#decide(step, (document, view) => decideRemove(document, { name: 'data', operationId: this.#newId() }, view));
         return;
@@ -260,6 +269,8 @@ export class Model {
         this.#decide(step, (document, view) => decideReleaseGone(document, { name: 'data', node: node(machine.name) }, view));
         return;
       }
+      default:
+        throw new Error(`nobody does ${step.kind}`);
     }
   }
 
