@@ -74,6 +74,11 @@ export class Commands {
   checkAddressee(message: { readonly session: string; readonly incarnation: string }): void {
     const live = this.#session.current();
     if (live?.session === message.session && live.incarnation === message.incarnation) return;
+    if (live === undefined) {
+      throw new AppError('SESSION_LOST', `node ${this.#node} is not in touch with the managers; it takes no orders until it is`, {
+        node: this.#node,
+      });
+    }
     throw new AppError('SESSION_LOST', `the message is meant for another session or incarnation of node ${this.#node}`, {
       node: this.#node,
     });

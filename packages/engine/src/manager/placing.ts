@@ -1,5 +1,5 @@
 import { AppError } from '@volplane/base';
-import { placeVolume, type Candidate, type LiveNode, type Placement, type PlacementRequest } from '@volplane/domain';
+import { placeVolume, type Candidate, type LiveNode, type Placement, type PlacementRequest, type SessionId } from '@volplane/domain';
 import type { ClusterCache } from '../store/cluster-cache.js';
 
 /** Every registered node as a candidate, from memory. */
@@ -11,7 +11,10 @@ export function candidates(cache: ClusterCache): readonly Candidate[] {
   });
 }
 
-/** @throws AppError DRIVER_NOT_FOUND when nobody runs the driver, NODE_LACKS_DRIVER naming why each node lost */
+/**
+ * @throws AppError DRIVER_NOT_FOUND when nobody runs the driver, NODE_UNAVAILABLE when those that could are not in touch,
+ *   NODE_LACKS_DRIVER otherwise; naming why each node lost
+ */
 export function choose(request: PlacementRequest, all: readonly Candidate[]): NonNullable<Placement['chosen']> {
   const placement = placeVolume(request, all);
   if (placement.chosen !== undefined) return placement.chosen;
@@ -19,7 +22,12 @@ export function choose(request: PlacementRequest, all: readonly Candidate[]): No
     throw new AppError('DRIVER_NOT_FOUND', `no registered node runs driver ${request.driver}`, { driver: request.driver });
   }
   const verdicts = placement.verdicts.slice(0, VERDICTS_NAMED_MAX).map((verdict) => `${verdict.node}: ${verdict.reason}`);
-  throw new AppError('NODE_LACKS_DRIVER', `no node can take a volume of driver ${request.driver}: ${verdicts.join('; ')}`, {
+  const inTouch = placeVolume(
+    request,
+    all.map((candidate) => ({ ...candidate, session: candidate.session ?? PRESUMED })),
+  );
+  const reason = inTouch.chosen === undefined ? 'NODE_LACKS_DRIVER' : 'NODE_UNAVAILABLE';
+  throw new AppError(reason, `no node can take a volume of driver ${request.driver}: ${verdicts.join('; ')}`, {
     driver: request.driver,
     nodes: verdicts.join('; '),
   });
@@ -43,6 +51,9 @@ export async function chooseFresh(
 export function toLiveNode(chosen: NonNullable<Placement['chosen']>): LiveNode {
   return { node: chosen.node.name, nodeUid: chosen.node.uid, session: chosen.session };
 }
+
+/** Only to ask who could take a volume if every node were in touch; never sent and never stored. */
+const PRESUMED = 'presumed' as SessionId;
 
 /** Keeps a refusal readable; `explain` lists every node. */
 const VERDICTS_NAMED_MAX = 10;

@@ -1,0 +1,154 @@
+import { AppError, sleep, systemClock } from '@volplane/base';
+import type { CallContext } from '@volplane/engine';
+import { expect } from 'chai';
+import { persist, TestCluster, type ServiceProcess } from '../cluster/test-cluster.js';
+import { CALLS, KEPT, NODE, usable, Warned, type Doors } from './calls.js';
+import { CALL_DEADLINE_MS, OUTAGES, RUN_FLAT, type CallId, type Cell, type Outage } from './table.js';
+
+/**
+ * Holds real processes to every cell of the run-flat table (docs/operations.md), twice in each outage: at once, and after the
+ * session of the node has had the time to end. All calls of a moment are made together.
+ */
+describe('run flat', function () {
+  this.timeout(180_000);
+  let cluster: TestCluster;
+  let doors: Doors;
+  const paths: string[] = [];
+  before(async () => {
+    cluster = await TestCluster.start({ managers: 2, agents: 2, sessionTtlMs: SESSION_TTL_MS });
+    doors = openDoors();
+    await persist(() => doors.agent.createVolume({ name: KEPT.local }, context()));
+    await persist(() => doors.manager.createVolume({ name: KEPT.global, driver: 'shared' }, context()));
+    for (const name of Object.values(KEPT))
+      paths.push((await persist(() => doors.agent.mountVolume({ name, node: NODE, mountId: 'kept' }, context()))).path);
+  });
+  after(() => cluster.stop());
+
+  for (const outage of OUTAGES) {
+    it(`keeps its table with ${outage} down, and afterwards everything that was mounted`, async () => {
+      doors = openDoors();
+      const calls = Object.keys(CALLS) as CallId[]; // the table's own keys
+      const nameOf = (call: CallId, moment: Moment): string => `${call}-${outage}-${moment}`.replaceAll(/[^a-z]+/gi, '-').toLowerCase();
+      const prepared = MOMENTS.flatMap((moment) =>
+        calls.map(async (call) => await CALLS[call].prepare?.(doors, nameOf(call, moment), context())),
+      );
+      await Promise.all(prepared);
+      const before = await attachment();
+      await takeDown(outage);
+      const faults: string[] = [];
+      for (const moment of MOMENTS) {
+        const checks = calls.map((call) => faultOf(call, nameOf(call, moment), RUN_FLAT[call][outage], moment));
+        // One moment after the other.
+        for (const fault of await Promise.all(checks)) if (fault !== undefined) faults.push(fault);
+        for (const path of paths) await usable(path);
+        // What is looked at is what a session's end does, so there is nothing but time to wait for.
+        if (moment === 'at once') await sleep(systemClock, SESSION_TTL_MS + 1_000);
+      }
+      await bringBack(outage);
+      await cluster.settled();
+      expect(faults).to.deep.equal([]);
+      expect(await attachment(), 'mounted all the time, under the same claim').to.deep.equal(before);
+      for (const path of paths) await usable(path);
+    });
+  }
+
+  /** What is wrong with the cell; undefined = nothing. */
+  async function faultOf(call: CallId, name: string, cell: Cell, moment: Moment): Promise<string | undefined> {
+    const outcome = await outcomeOf(() => CALLS[call].run(doors, name, context()));
+    const where = `${call}, ${moment}`;
+    if (cell.does === 'work later') {
+      if (outcome === 'works' || moment !== 'at once') return outcome === 'works' ? undefined : `${where}: ${outcome}`;
+      if (!outcome.startsWith(cell.until)) return `${where}: ${outcome}`;
+      // The caller's one duty: the same call again. That it works, and for the same volume, shows it here.
+      const end = await outcomeOf(() => persistThrough(cell.until, () => CALLS[call].run(doors, name, context())));
+      return end === 'works' ? undefined : `${where}, repeated: ${end}`;
+    }
+    const expected = expectedOf(cell, moment);
+    return expected.some((one) => outcome === one || outcome.startsWith(`${one}:`)) ? undefined : `${where}: ${outcome}`;
+  }
+
+  function openDoors(): Doors {
+    return { agent: cluster.client(agentOfNode()), manager: cluster.client(...cluster.managers) };
+  }
+
+  function agentOfNode(): ServiceProcess {
+    const agent = cluster.agents.find((each) => each.name === NODE);
+    if (agent === undefined) throw new Error('the cluster has the node');
+    return agent;
+  }
+
+  async function attachment(): Promise<unknown> {
+    // What was started again has another port.
+    const { agent } = openDoors();
+    const { attachments, mountIds } = await persist(() => agent.getVolume({ name: KEPT.global }, context()));
+    return { attachments, mountIds };
+  }
+
+  function hit(outage: Outage): readonly { kill(): Promise<void>; restart(): Promise<void> }[] {
+    const asServer = (service: ServiceProcess): ReturnType<typeof hit>[number] => ({
+      kill: () => service.kill('SIGKILL'),
+      restart: () => service.start(),
+    });
+    switch (outage) {
+      case 'etcd':
+        return [cluster.etcd];
+      case 'NATS':
+        return [cluster.nats];
+      case 'all managers':
+        return cluster.managers.map(asServer);
+      case 'one manager':
+        return cluster.managers.slice(0, 1).map(asServer);
+      case "this node's agent":
+        return [asServer(agentOfNode())];
+    }
+  }
+
+  async function takeDown(outage: Outage): Promise<void> {
+    await Promise.all(hit(outage).map((server) => server.kill()));
+  }
+
+  async function bringBack(outage: Outage): Promise<void> {
+    await Promise.all(hit(outage).map((server) => server.restart()));
+  }
+});
+
+type Moment = 'at once' | 'after the session';
+const MOMENTS: readonly Moment[] = ['at once', 'after the session'];
+
+/** `works`, `warns`, or the reason and the message of the refusal. */
+async function outcomeOf(call: () => Promise<void>): Promise<string> {
+  try {
+    await call();
+    return 'works';
+  } catch (error) {
+    if (error instanceof Warned) return 'warns';
+    return error instanceof AppError ? `${error.reason}: ${error.message}` : String(error);
+  }
+}
+
+function expectedOf(cell: Exclude<Cell, { readonly does: 'work later' }>, moment: Moment): readonly string[] {
+  if (cell.does === 'work') return ['works'];
+  if (cell.does === 'warn') return ['warns'];
+  // A busy machine may be so late that the session is over at the first look.
+  if (moment === 'at once') return cell.atOnce.length === 0 ? ['works', ...cell.later] : [...cell.atOnce, ...cell.later];
+  return cell.later;
+}
+
+async function persistThrough(reason: string, call: () => Promise<void>): Promise<void> {
+  await persist(async () => {
+    try {
+      await call();
+    } catch (error) {
+      if (!(error instanceof AppError) || error.reason !== reason) throw error;
+      // Told as one that is worth repeating, which is what persist repeats.
+      throw new AppError('UNKNOWN_OUTCOME', error.message);
+    }
+  });
+}
+
+/** A signal of its own for each call, and the deadline of the table. */
+function context(): CallContext {
+  return { signal: new AbortController().signal, timeoutMs: CALL_DEADLINE_MS };
+}
+
+const SESSION_TTL_MS = 4_000;
