@@ -3,31 +3,35 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { integer, list, readSettings, systemClock, text } from '@volplane/base';
 import { parseEndpoint } from '@volplane/csi';
-import { CsiClient, type Answers, type Method } from '../../packages/csi/test/support/csi-client.js';
+import { CsiClient } from '../../packages/csi/test/support/csi-client.js';
+import { measureLife } from './support/bench-life.js';
+import { printTable, type Rates } from './support/bench-table.js';
 import { CsiCluster } from './support/csi-cluster.js';
 
 /**
- * `npm run bench:csi`: how many calls a second a CSI plugin answers, call by call through the life of volumes, at each
- * concurrency. Any plugin: `-- --endpoint unix:///csi.sock`. Without an endpoint a manager and an agent of ours are started.
+ * `npm run bench:csi`: how many calls a second CSI plugins answer, call by call through the life of volumes, at each
+ * concurrency. Any plugins: `-- --plugins own,other=unix:///csi.sock`; `own` are a manager and an agent that are started here.
+ * The plugins take turns, round by round, so that they share whatever else the machine does.
  */
 const SETTINGS = {
-  endpoint: { help: 'CSI endpoint to measure; empty = start our own services.', fallback: '', parse: text },
-  controllerEndpoint: { help: 'Endpoint of the controller, when it is another.', fallback: '', parse: text },
-  volumes: { help: 'Volumes for each concurrency.', fallback: '64', parse: integer(1, 10_000) },
+  plugins: {
+    help: 'What to measure, separated by commas: own, or NAME=ENDPOINT, or NAME=NODE_ENDPOINT+CONTROLLER_ENDPOINT.',
+    fallback: 'own',
+    parse: list,
+  },
+  volumes: { help: 'Volumes for each concurrency and round.', fallback: '64', parse: integer(1, 10_000) },
+  rounds: { help: 'Rounds; the median of each figure is told.', fallback: '1', parse: integer(1, 100) },
   concurrency: { help: 'Calls in flight at once, separated by commas.', fallback: '1,16', parse: list },
   driver: { help: 'Driver of our own services: shared (folders) or image.', fallback: 'shared', parse: text },
   bytes: { help: 'Size of a volume in bytes.', fallback: String(16 * 2 ** 20), parse: integer(1, Number.MAX_SAFE_INTEGER) },
 };
 
-interface Bench {
-  readonly controller: CsiClient;
+interface Plugin {
+  readonly name: string;
   readonly node: CsiClient;
-  readonly folder: string;
-  readonly volumes: number;
-  readonly bytes: number;
+  readonly controller: CsiClient;
+  stop(): Promise<void>;
 }
-
-const CAPABILITY = { mount: {}, access_mode: { mode: 1 } };
 
 async function main(): Promise<void> {
   const read = readSettings(SETTINGS, {
@@ -41,96 +45,56 @@ async function main(): Promise<void> {
     process.exitCode = read.type === 'help' ? 0 : 1;
     return;
   }
-  const { settings } = read;
-  const own = settings.endpoint === '' ? await startOwn(settings.driver) : undefined;
+  const { plugins: wanted, driver, rounds, concurrency, volumes, bytes } = read.settings;
   const folder = await mkdtemp(join(tmpdir(), 'csi-bench-'));
-  const endpoint = own?.nodeEndpoint('n1') ?? settings.endpoint;
-  const controllerEndpoint = own?.controllerEndpoint ?? (settings.controllerEndpoint === '' ? endpoint : settings.controllerEndpoint);
-  const node = new CsiClient(parseEndpoint(endpoint));
-  const controller = new CsiClient(parseEndpoint(controllerEndpoint));
+  const plugins: Plugin[] = [];
   try {
-    const bench = { controller, node, folder, volumes: settings.volumes, bytes: settings.bytes };
-    const columns = new Map<string, Map<string, string>>();
-    for (const concurrency of settings.concurrency) {
-      // One after the other: they measure the same machine.
-      columns.set(concurrency, await measure(bench, Number(concurrency)));
+    for (const one of wanted) plugins.push(await openPlugin(one, driver));
+    const rates: Rates = new Map();
+    for (let round = 0; round < rounds; round += 1) {
+      for (const calls of concurrency) {
+        for (const plugin of plugins) {
+          const prefix = `bench-${String(systemClock.wallMs())}`;
+          // One after the other: they measure the same machine.
+          const seconds = await measureLife(plugin, { folder, prefix, volumes, bytes, concurrency: Number(calls), clock: systemClock });
+          for (const [step, took] of seconds) record(rates, `${step} at ${calls}`, plugin.name, volumes / took);
+        }
+      }
     }
-    print(columns);
+    printTable(
+      rates,
+      plugins.map((plugin) => plugin.name),
+    );
   } finally {
-    node.close();
-    controller.close();
-    await own?.stop();
+    for (const plugin of plugins) await plugin.stop();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function startOwn(driver: string): Promise<CsiCluster> {
-  const global = driver === 'image' ? { scope: 'global' } : {};
-  return await CsiCluster.start({ driver, drivers: [{ kind: driver, name: driver, root: 'FOLDER', ...global }] });
-}
-
-/** Calls a second of every step, by its name; steps that the plugin does not offer are left out. */
-async function measure(bench: Bench, concurrency: number): Promise<Map<string, string>> {
-  const { controller, node, folder, bytes } = bench;
-  const rates = new Map<string, string>();
-  const names = Array.from({ length: bench.volumes }, (_, index) => `bench-${String(concurrency)}-${String(index)}`);
-  const step = async <M extends Method>(
-    method: M,
-    client: CsiClient,
-    request: (name: string, id: string) => object,
-  ): Promise<readonly Answers[M][]> => {
-    const startMs = systemClock.monotonicMs();
-    const answers = await inParallel(names, concurrency, (name, index) => client.call(method, request(name, ids[index] ?? '')));
-    const seconds = (systemClock.monotonicMs() - startMs) / 1000;
-    rates.set(rates.has(method) ? `${method} (again)` : method, (names.length / seconds).toFixed(0));
-    return answers;
-  };
-  const ids: string[] = [];
-  const { node_id } = await node.call('NodeGetInfo', {});
-  const controllerTypes = (await controller.call('ControllerGetCapabilities', {})).capabilities.map(({ rpc }) => rpc.type);
-  const nodeTypes = (await node.call('NodeGetCapabilities', {})).capabilities.map(({ rpc }) => rpc.type);
-  const attaches = controllerTypes.includes(2);
-  const stages = nodeTypes.includes(1);
-  const create = (name: string): object => ({ name, capacity_range: { required_bytes: String(bytes) }, volume_capabilities: [CAPABILITY] });
-  const staging = (name: string): object => (stages ? { staging_target_path: join(folder, 'staging', name) } : {});
-  const target = (name: string): object => ({ target_path: join(folder, name) });
-  for (const { volume } of await step('CreateVolume', controller, create)) ids.push(volume.volume_id);
-  await step('CreateVolume', controller, create);
-  const used = (id: string): object => ({ volume_id: id, volume_capability: CAPABILITY });
-  if (attaches) await step('ControllerPublishVolume', controller, (_, id) => ({ ...used(id), node_id }));
-  if (stages) await step('NodeStageVolume', node, (name, id) => ({ ...used(id), ...staging(name) }));
-  await step('NodePublishVolume', node, (name, id) => ({ ...used(id), ...staging(name), ...target(name) }));
-  await step('NodeUnpublishVolume', node, (name, id) => ({ volume_id: id, ...target(name) }));
-  if (stages) await step('NodeUnstageVolume', node, (name, id) => ({ volume_id: id, ...staging(name) }));
-  if (attaches) await step('ControllerUnpublishVolume', controller, (_, id) => ({ volume_id: id, node_id }));
-  await step('DeleteVolume', controller, (_, id) => ({ volume_id: id }));
-  return rates;
-}
-
-async function inParallel<T, R>(
-  items: readonly T[],
-  concurrency: number,
-  work: (item: T, index: number) => Promise<R>,
-): Promise<readonly R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) {
-      const item = items[index];
-      // One after the other in each worker: that is the concurrency.
-      if (item !== undefined) results[index] = await work(item, index);
-    }
-  };
-  await Promise.all(Array.from({ length: concurrency }, worker));
-  return results;
-}
-
-function print(columns: ReadonlyMap<string, ReadonlyMap<string, string>>): void {
-  const methods = new Set([...columns.values()].flatMap((rates) => [...rates.keys()]));
-  process.stdout.write(`${'calls a second'.padEnd(28)}${[...columns.keys()].map((one) => `at ${one}`.padStart(10)).join('')}\n`);
-  for (const method of methods) {
-    process.stdout.write(`${method.padEnd(28)}${[...columns.values()].map((rates) => (rates.get(method) ?? '').padStart(10)).join('')}\n`);
+async function openPlugin(wanted: string, driver: string): Promise<Plugin> {
+  if (wanted === 'own') {
+    const scope = driver === 'image' ? { scope: 'global' } : {};
+    const cluster = await CsiCluster.start({
+      driver,
+      drivers: [{ kind: driver, name: driver, root: 'FOLDER', unguarded: true, ...scope }],
+    });
+    return { name: 'volplane', node: cluster.node('n1'), controller: cluster.controller(), stop: () => cluster.stop() };
   }
+  const at = wanted.indexOf('=');
+  const [endpoint = '', controllerEndpoint = endpoint] = wanted.slice(at + 1).split('+');
+  const node = new CsiClient(parseEndpoint(endpoint));
+  const controller = new CsiClient(parseEndpoint(controllerEndpoint));
+  const stop = async (): Promise<void> => {
+    node.close();
+    controller.close();
+  };
+  return { name: at < 0 ? endpoint : wanted.slice(0, at), node, controller, stop };
+}
+
+function record(rates: Rates, row: string, plugin: string, rate: number): void {
+  const columns = rates.get(row) ?? new Map<string, number[]>();
+  rates.set(row, columns);
+  columns.set(plugin, [...(columns.get(plugin) ?? []), rate]);
 }
 
 await main();

@@ -15,6 +15,8 @@ export interface CsiClusterOptions {
   readonly drivers?: readonly object[];
   /** The driver of volumes whose parameters name none. */
   readonly driver?: string;
+  /** How much managers and agents log; default `debug`. */
+  readonly logLevel?: 'debug' | 'warn';
   /** Settings of the managers beyond the usual. */
   readonly managerArgs?: readonly string[];
   /** Settings of the agents beyond the usual; `NODE` stands for the node's name, `FOLDER` as above. */
@@ -146,8 +148,8 @@ export class CsiCluster {
 
   async #startService(service: 'manager' | 'agent', name: string, socket: string, args: readonly string[]): Promise<void> {
     const main = fileURLToPath(new URL(`../../../services/${service}/src/main.ts`, import.meta.url));
-    const { level = '1.12', driver = 'local' } = this.#options;
-    const csi = [`--csi-spec=${level}`, `--csi-driver=${driver}`, '--log-level=debug', '--log-format=text'];
+    const { level = '1.12', driver = 'local', logLevel = 'debug' } = this.#options;
+    const csi = [`--csi-spec=${level}`, `--csi-driver=${driver}`, `--log-level=${logLevel}`, '--log-format=text'];
     // As orchestrators set it: Kubernetes and Nomad as a URL, Swarm as a plain path.
     const env = { ...process.env, CSI_ENDPOINT: service === 'manager' ? `unix://${socket}` : socket };
     const client = new CsiClient(socket);
