@@ -26,9 +26,14 @@ dockerSuite('volumes of a cluster under real engines', () => {
       nodes: ['n1', 'n2', 'n3'],
       drivers: (host) => [{ name: 'other', kind: 'plugin', address: `unix://${join(host.folder, 'fake.sock')}`, scope: 'global' }],
       agentFlags: (host) => (host.name === 'n1' ? ['--docker-guard=volplane-guard'] : []),
-      engineFlags: (name) => (name === 'n1' ? ['--authorization-plugin=volplane-guard'] : []),
+      engine: (name) =>
+        name === 'n1' ? { flags: ['--authorization-plugin=volplane-guard'] } : name === 'n2' ? { flags: ['--live-restore'] } : {},
     });
     for (const { host } of cluster.nodes) plugins.push(await FakePlugin.start(host.folder, plugins[0]));
+  });
+
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') await cluster.keepLogs();
   });
 
   after(async function () {
@@ -55,7 +60,8 @@ dockerSuite('volumes of a cluster under real engines', () => {
         expect(await node.engine.volumeNames()).to.include('everywhere');
         await node.engine.remove('use');
       }
-      expect((await cluster.volumeNames()).filter((name) => name === 'everywhere')).to.have.length(1);
+      const listed = await cluster.volctl(['ls', '--quiet']);
+      expect(listed.stdout.split('\n').filter((name) => name === 'everywhere')).to.have.length(1);
       const { options } = await cluster.volume('everywhere');
       expect(options).to.deep.equal({});
       await start(n1(), 'read', 'everywhere', 'cat /data/log');
@@ -88,6 +94,26 @@ dockerSuite('volumes of a cluster under real engines', () => {
       expect(refused.status).to.equal(403);
       expect(refused.text).to.contain('access-mode is single-node-writer, the request says multi-node-multi-writer');
       expect((await cluster.volume('strict')).labels).to.deep.equal({ team: 'a' });
+    });
+
+    it('is not touched by a prune of an engine that does not use it', async () => {
+      await create('pruned');
+      await start(n1(), 'pruned', 'pruned');
+      expect((await n3().engine.call('POST', '/volumes/prune')).status).to.equal(200);
+      expect(await n3().engine.volumeNames()).to.include('pruned');
+      expect(await cluster.holders('pruned')).to.deep.equal(['n1']);
+      await n1().engine.remove('pruned');
+    });
+
+    it('keeps its hard size, also when it is made again under the same name', async () => {
+      for (const turn of ['first', 'second']) {
+        await create('sized', { size: '32m' }, 'volplane-disk');
+        await start(n1(), 'fills', 'sized', 'dd if=/dev/zero of=/data/file bs=1M count=64');
+        expect(await n1().engine.wait('fills'), turn).to.equal(1);
+        expect(await n1().engine.logs('fills')).to.contain('No space left on device');
+        await n1().engine.remove('fills');
+        await waitFor(async () => (await n1().engine.call('DELETE', '/volumes/sized')).status === 204, { what: 'the volume is removed' });
+      }
     });
 
     it('keeps local and global volumes of one name apart', async () => {
@@ -157,6 +183,28 @@ dockerSuite('volumes of a cluster under real engines', () => {
       });
     });
 
+    it('both, with live restore: the container writes on, stays a user on every engine, and is released when it ends', async () => {
+      await create('restored');
+      await start(n2(), 'restored', 'restored', 'while true; do date +%s%N > /data/now; sleep 0.05; done');
+      const now = (): Promise<string> => readFile(join(cluster.storage, 'restored', '_data', 'now'), 'utf8');
+      await n2().engine.kill();
+      await cluster.killAgent('n2');
+      await Promise.all([cluster.restartAgent('n2'), n2().engine.restart()]);
+      const before = await now();
+      await waitFor(async () => (await now()) !== before && (await now()) !== '', { what: 'the container writes on' });
+      expect(await n2().engine.isRunning('restored')).to.equal(true);
+      expect(await cluster.holders('restored')).to.deep.equal(['n2']);
+      expect((await n2().engine.call('DELETE', '/volumes/restored')).status).to.equal(409);
+      expect((await n3().engine.call('DELETE', '/volumes/restored')).text)
+        .to.contain('n2')
+        .and.to.contain('VOLUME_ATTACHED');
+      await n2().engine.remove('restored');
+      await waitFor(async () => (await n3().engine.call('DELETE', '/volumes/restored')).status === 204, {
+        what: 'the volume can be removed',
+        timeoutMs: 40_000,
+      });
+    });
+
     it("leave no socket behind: the engine's own volumes are created at once", async () => {
       await cluster.killAgent('n3');
       await waitFor(async () => (await run('ls', [n3().host.pluginFolder])).stdout === '', { what: 'the sockets are gone' });
@@ -164,7 +212,8 @@ dockerSuite('volumes of a cluster under real engines', () => {
       expect((await n3().engine.createVolume('own-after-kill', 'local')).status).to.equal(201);
       expect(systemClock.monotonicMs() - startMs).to.be.below(1_000);
       await cluster.restartAgent('n3');
-      expect(await n3().engine.volumeNames()).to.include('everywhere');
+      await create('after-kill');
+      expect(await n3().engine.volumeNames()).to.include('after-kill');
     });
   });
 
@@ -172,6 +221,18 @@ dockerSuite('volumes of a cluster under real engines', () => {
     before(async () => {
       await create('beside');
     });
+
+    const isAskedToMount = (name: string): Promise<unknown> =>
+      waitFor(() => plugins[0]?.calls.some(({ method, body }) => method === 'Mount' && body.includes(name)) === true, {
+        what: 'the plugin is asked to mount',
+      });
+    const answersForOthers = async (name: string): Promise<void> => {
+      const startMs = systemClock.monotonicMs();
+      expect((await n1().engine.call('GET', '/volumes/beside')).status).to.equal(200);
+      expect(await n1().engine.volumeNames()).to.include('beside');
+      expect((await n1().engine.createVolume(`beside-${name}`, 'local')).status).to.equal(201);
+      expect(systemClock.monotonicMs() - startMs).to.be.below(1_000);
+    };
 
     it('work for the whole cluster, guarded as any driver', async () => {
       await create('foreign', { color: 'red' }, 'volplane-other');
@@ -196,14 +257,8 @@ dockerSuite('volumes of a cluster under real engines', () => {
         const [plugin] = plugins;
         plugin?.faults.set('Mount', fault);
         const stuck = n1().engine.run({ name, volumes: { '/data': name }, script: 'true' });
-        await waitFor(() => plugin?.calls.some(({ method, body }) => method === 'Mount' && body.includes(name)) === true, {
-          what: 'the plugin is asked to mount',
-        });
-        const startMs = systemClock.monotonicMs();
-        expect((await n1().engine.call('GET', '/volumes/beside')).status).to.equal(200);
-        expect(await n1().engine.volumeNames()).to.include('beside');
-        expect((await n1().engine.createVolume(`beside-${name}`, 'local')).status).to.equal(201);
-        expect(systemClock.monotonicMs() - startMs).to.be.below(1_000);
+        await isAskedToMount(name);
+        await answersForOthers(name);
         plugin?.faults.clear();
         await plugin?.stop();
         await plugin?.restart();
@@ -212,35 +267,56 @@ dockerSuite('volumes of a cluster under real engines', () => {
         await n1().engine.remove(name);
       });
     }
+
+    it('may answer late, and every other volume answers within a second; the container starts when the answer comes', async () => {
+      await create('late', {}, 'volplane-other');
+      const [plugin] = plugins;
+      let answer: () => void = () => undefined;
+      const until = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      plugin?.faults.set('Mount', { kind: 'late', until });
+      const started = n1().engine.run({ name: 'late', volumes: { '/data': 'late' }, script: FOREVER });
+      await isAskedToMount('late');
+      await answersForOthers('late');
+      plugin?.faults.clear();
+      answer();
+      expect((await started).status).to.equal(204);
+      expect(await cluster.holders('late')).to.deep.equal(['n1']);
+      await n1().engine.remove('late');
+    });
   });
 
   describe('a host that dies', () => {
-    it('loses an exclusive volume as the policy says: with lease, to whoever asks next', async function () {
-      this.timeout(120_000);
-      for (const name of ['leased', 'manual']) {
-        const image = join(cluster.storage, `${name}.img`);
-        await run('truncate', ['-s', '32M', image]);
-        await run('mkfs.ext4', ['-q', image]);
-        await create(name, { 'access-mode': 'single-node-writer', takeover: name === 'leased' ? 'lease' : 'manual' }, 'volplane-disk');
-        await start(n1(), name, name);
-      }
-      const { epoch } = await cluster.volume('leased');
-      await n1().host.powerOff();
-      await waitFor(
+    const createHeld = async (name: string, takeover: string): Promise<void> => {
+      await create(name, { 'access-mode': 'single-node-writer', takeover }, 'volplane-disk');
+      await start(n1(), name, name, 'while true; do date > /data/now; sleep 0.1; done');
+    };
+    const isTakenOver = (name: string): Promise<unknown> =>
+      waitFor(
         async () =>
-          (await n3().engine.run({ name: 'heir', volumes: { '/data': 'leased' }, script: FOREVER })).status === 204 ||
+          (await n3().engine.run({ name: 'heir', volumes: { '/data': name }, script: FOREVER })).status === 204 ||
           (await n3().engine.remove('heir'), false),
-        {
-          what: 'the leased volume is taken over',
-          timeoutMs: 60_000,
-        },
+        { what: `volume ${name} is taken over`, timeoutMs: 60_000 },
       );
+
+    it('loses an exclusive volume with lease to whoever asks next, when engine, containers and agent are killed', async function () {
+      this.timeout(120_000);
+      await createHeld('leased', 'lease');
+      await createHeld('manual', 'manual');
+      const { epoch } = await cluster.volume('leased');
+      await Promise.all([n1().engine.killAll(), cluster.killAgent('n1')]);
+      await isTakenOver('leased');
       expect(await cluster.holders('leased')).to.deep.equal(['n3']);
       expect((await cluster.volume('leased')).epoch).to.be.above(epoch);
+    });
+
+    it('keeps one with manual until somebody says that the host is off', async () => {
+      await n1().host.powerOff();
       const refused = await n3().engine.run({ name: 'waits', volumes: { '/data': 'manual' }, script: FOREVER });
       expect(refused.status).to.equal(500);
       expect(refused.text).to.contain('n1').and.to.contain('VOLUME_HELD');
-      await cluster.manager.forceRelease({ name: 'manual', node: 'n1', note: 'the host is off' }, context());
+      expect((await cluster.volctl(['release', 'manual', 'n1', '--note', 'the host is off'])).code).to.equal(0);
       expect((await n3().engine.call('POST', '/containers/waits/start')).status).to.equal(204);
     });
   });
@@ -253,18 +329,31 @@ dockerSuite('volumes of a cluster under real engines', () => {
       for (let index = 0; index < count; index += 1) await work(index);
       return (systemClock.monotonicMs() - startMs) / count;
     };
-    const lines: string[] = [];
-    for (const driver of ['local', 'volplane-local', 'volplane']) {
-      const name = (index: number): string => `time-${driver}-${String(index)}`;
-      const createMs = await timed(20, (index) => n2().engine.createVolume(name(index), driver));
-      const runMs = await timed(5, async (index) => {
-        await n2().engine.run({ name: name(index), volumes: { '/data': name(index) }, driver, script: 'true' });
-        await n2().engine.wait(name(index));
-      });
-      lines.push(`${driver}: create ${createMs.toFixed(1)} ms, run with a volume ${runMs.toFixed(0)} ms`);
-      expect(createMs).to.be.below(1_000);
-      for (let index = 0; index < 5; index += 1) await n2().engine.remove(name(index));
+    const drivers = ['local', 'volplane-local', 'volplane'] as const;
+    const times = new Map(drivers.map((driver) => [driver, { createMs: [] as number[], runMs: [] as number[] }]));
+    // In turns, so that whatever else the machine does meets all of them; the first turn warms up.
+    for (let turn = 0; turn < 6; turn += 1) {
+      for (const driver of drivers) {
+        const name = (index: number): string => `time-${driver}-${String(turn)}-${String(index)}`;
+        const createMs = await timed(10, (index) => n2().engine.createVolume(name(index), driver));
+        const runMs = await timed(2, async (index) => {
+          await n2().engine.run({ name: name(index), volumes: { '/data': name(index) }, driver, script: 'true' });
+          await n2().engine.wait(name(index));
+        });
+        for (let index = 0; index < 2; index += 1) await n2().engine.remove(name(index));
+        if (turn === 0) continue;
+        times.get(driver)?.createMs.push(createMs);
+        times.get(driver)?.runMs.push(runMs);
+      }
     }
+    const lines = [...times].map(([driver, { createMs, runMs }]) => {
+      expect(middle(createMs), driver).to.be.below(1_000);
+      return `${driver}: create ${middle(createMs).toFixed(1)} ms, run with a volume ${middle(runMs).toFixed(0)} ms`;
+    });
     console.log(lines.map((line) => `        ${line}`).join('\n'));
   });
 });
+
+function middle(values: readonly number[]): number {
+  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? NaN;
+}

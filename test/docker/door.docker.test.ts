@@ -29,7 +29,7 @@ dockerSuite('docker door under real engines', () => {
       const host = await TestHost.start(name);
       hosts.push(host);
       doors.push(await DockerPluginServer.open(doorOptions(host)));
-      engines.push(await TestEngine.start(host, name === 'n1' ? ['--authorization-plugin=volplane-guard'] : []));
+      engines.push(await TestEngine.start(host, name === 'n1' ? { flags: ['--authorization-plugin=volplane-guard'] } : {}));
     }
   });
 

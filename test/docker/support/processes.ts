@@ -1,3 +1,5 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 
 export interface RunningProcess {
@@ -24,6 +26,14 @@ export function killProcesses(pids: readonly number[]): number {
     }
   }
   return pids.length;
+}
+
+/** Ends a child and waits for it; ended already: fine. */
+export async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  await exited;
 }
 
 async function readProcess(pid: string): Promise<RunningProcess | undefined> {

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,8 +10,9 @@ import type { VolumeView } from '@volplane/domain';
 import type { CallContext } from '@volplane/engine';
 import { createClient, type VolplaneClient } from '@volplane/rpc';
 import { startEtcd, startNatsServer, waitFor } from '@volplane/testkit';
-import { TestEngine } from './test-engine.js';
-import { endProcess, TestHost } from './test-host.js';
+import { TestEngine, type EngineOptions } from './test-engine.js';
+import { endProcess } from './processes.js';
+import { TestHost } from './test-host.js';
 
 /** A host with an agent and an engine. */
 export interface TestNode {
@@ -27,7 +29,7 @@ export interface TestClusterOptions {
   readonly nodes: readonly string[];
   /** More entries for each node's drivers.json, beside `shared` and `disk`. */
   readonly drivers?: (host: TestHost, storage: string) => readonly object[];
-  readonly engineFlags?: (node: string) => readonly string[];
+  readonly engine?: (node: string) => EngineOptions;
   readonly agentFlags?: (host: TestHost) => readonly string[];
 }
 
@@ -66,7 +68,7 @@ export class TestCluster {
   }
 
   async #start(options: TestClusterOptions): Promise<void> {
-    await mkdir(this.storage);
+    await mkdir(join(this.storage, 'images'), { recursive: true });
     const etcd = await startEtcd();
     this.#ends.push(() => etcd.stop());
     const nats = await startNatsServer();
@@ -112,6 +114,30 @@ export class TestCluster {
     return volumes.map(({ name }) => name);
   }
 
+  /** Runs the installed command against the manager, on a node's host where one is named. */
+  async volctl(
+    args: readonly string[],
+    on?: TestNode,
+  ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+    const child = (on?.host.spawn.bind(on.host) ?? spawn)(process.execPath, [mainOf('ctl'), `--address=${this.#managerAddress}`, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const texts = { stdout: '', stderr: '' };
+    for (const key of ['stdout', 'stderr'] as const) child[key]?.setEncoding('utf8').on('data', (text: string) => (texts[key] += text));
+    const [code] = (await once(child, 'close')) as [number];
+    return { code, ...texts };
+  }
+
+  /** Copies the logs to where they outlive the run, and says where: for a test that failed. */
+  async keepLogs(): Promise<void> {
+    const kept = await mkdtemp(join(tmpdir(), 'volplane-failed-'));
+    await cp(join(this.#folder, 'manager.log'), join(kept, 'manager.log'));
+    for (const { name, host } of this.nodes) {
+      for (const log of ['agent.log', 'dockerd.log']) await cp(join(host.folder, log), join(kept, `${name}-${log}`));
+    }
+    console.log(`        logs are kept in ${kept}`);
+  }
+
   async killAgent(name: string): Promise<void> {
     await endProcess(this.node(name).agent, 'SIGKILL');
   }
@@ -151,12 +177,12 @@ async function startNode(
     { name: 'shared', kind: 'shared', root: storage, unguarded: true },
     {
       name: 'disk',
-      kind: 'mount',
-      type: 'ext4',
-      source: join(storage, '{name}.img'),
-      options: ['loop'],
-      layout: 'whole',
+      kind: 'image',
+      root: join(storage, 'images'),
+      scope: 'global',
+      unguarded: true,
       mountRoot: join(host.folder, 'disk'),
+      defaultSize: '32m',
     },
     ...(options.drivers?.(host, storage) ?? []),
   ];
@@ -180,7 +206,7 @@ async function startNode(
     what: `the agent of ${name} serves ${socket}`,
   });
   if (agent.exitCode !== null) throw new Error(`the agent ended:\n${await readFile(join(host.folder, 'agent.log'), 'utf8')}`);
-  const engine = await TestEngine.start(host, options.engineFlags?.(name) ?? []);
+  const engine = await TestEngine.start(host, options.engine?.(name));
   const client = createClient({ addresses: [`unix:${join(host.folder, 'agent.sock')}`], clock: systemClock, random: systemRandom });
   return { name, host, engine, client, flags, agent };
 }
@@ -200,6 +226,6 @@ function logged(child: ChildProcess, file: string): ChildProcess {
 }
 
 /** As it is installed; `npm run test:docker` builds first. */
-function mainOf(service: 'agent' | 'manager'): string {
+function mainOf(service: 'agent' | 'manager' | 'ctl'): string {
   return fileURLToPath(new URL(`../../../services/${service}/dist/main.js`, import.meta.url));
 }

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { waitFor } from '@volplane/testkit';
 import { busyboxImage, IMAGE } from './busybox-image.js';
 import { callEngine, type EngineReply } from './engine-call.js';
-import { killProcesses, listProcesses } from './processes.js';
-import { endProcess, type TestHost } from './test-host.js';
+import { endProcess, killProcesses, listProcesses } from './processes.js';
+import type { TestHost } from './test-host.js';
+import type { TestNetwork } from './test-network.js';
 
 /** A container as a test starts it. */
 export interface ContainerPlan {
@@ -19,22 +20,28 @@ export interface ContainerPlan {
   readonly script: string;
 }
 
+export interface EngineOptions {
+  /** More of dockerd's own, such as `--live-restore`. */
+  readonly flags?: readonly string[];
+  /** Where its sockets listen; absent: the machine's. Containers of the tests have none. */
+  readonly network?: TestNetwork;
+}
+
 /** One Docker Engine on a {@link TestHost}, without networks of its own, and with one image: busybox. */
 export class TestEngine {
   readonly host: TestHost;
   readonly socket: string;
-  readonly #flags: readonly string[];
+  readonly #options: EngineOptions;
   #dockerd: ChildProcess | undefined;
 
-  private constructor(host: TestHost, flags: readonly string[]) {
+  private constructor(host: TestHost, options: EngineOptions) {
     this.host = host;
     this.socket = join(host.folder, 'docker.sock');
-    this.#flags = flags;
+    this.#options = options;
   }
 
-  /** @param flags - more of dockerd's own, such as `--live-restore` */
-  static async start(host: TestHost, flags: readonly string[] = []): Promise<TestEngine> {
-    const engine = new TestEngine(host, flags);
+  static async start(host: TestHost, options: EngineOptions = {}): Promise<TestEngine> {
+    const engine = new TestEngine(host, options);
     await engine.restart();
     await engine.#loadImage();
     return engine;
@@ -44,8 +51,8 @@ export class TestEngine {
   async restart(): Promise<void> {
     const at = (name: string): string => join(this.host.folder, name);
     const args = ['--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('docker.pid'), '--host', `unix://${this.socket}`];
-    const plain = ['--iptables=false', '--ip6tables=false', '--bridge=none', '--userland-proxy=false', ...this.#flags];
-    const dockerd = this.host.spawn('dockerd', [...args, ...plain], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const plain = ['--iptables=false', '--ip6tables=false', '--bridge=none', '--userland-proxy=false', ...(this.#options.flags ?? [])];
+    const dockerd = this.host.spawn('dockerd', [...args, ...plain], { stdio: ['ignore', 'pipe', 'pipe'] }, this.#options.network);
     const log = createWriteStream(at('dockerd.log'), { flags: 'a' });
     dockerd.stdout?.pipe(log, { end: false });
     dockerd.stderr?.pipe(log, { end: false });
@@ -117,9 +124,15 @@ export class TestEngine {
     return this.call('DELETE', `/containers/${name}?force=1`);
   }
 
-  /** `kill -9` of the engine alone: containers and their shims live on. */
+  /** `kill -9` of the engine alone: its containerd goes with it, containers and their shims live on. */
   async kill(): Promise<void> {
     if (this.#dockerd !== undefined) await endProcess(this.#dockerd, 'SIGKILL');
+    const config = join(this.host.folder, 'exec', 'containerd', 'containerd.toml');
+    await waitFor(async () => (await listProcesses()).every(({ command }) => !command.includes(config)), {
+      what: `containerd of ${this.host.name} is gone`,
+    });
+    // A new engine asks whether the old one's containerd lives, and takes one that nobody has reaped yet for alive.
+    await rm(join(this.host.folder, 'exec', 'containerd', 'containerd.pid'), { force: true });
   }
 
   async stop(): Promise<void> {
@@ -132,8 +145,6 @@ export class TestEngine {
     await waitFor(async () => (await killTree(join(this.host.folder, 'exec'))) === 0, {
       what: `every process of the engine of ${this.host.name} is gone`,
     });
-    // A new engine asks whether the old one's containerd lives, and takes one that nobody has reaped yet for alive.
-    await rm(join(this.host.folder, 'exec', 'containerd', 'containerd.pid'), { force: true });
   }
 
   /** After the host's power was off: what a reboot would have cleared. */

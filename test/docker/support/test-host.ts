@@ -4,7 +4,8 @@ import { mkdir, mkdtemp, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '@volplane/testkit';
-import { killProcesses, listProcesses } from './processes.js';
+import { endProcess, killProcesses, listProcesses } from './processes.js';
+import type { TestNetwork } from './test-network.js';
 
 /**
  * One "host": a mount namespace with a plugin folder of its own at /run/docker/plugins, in which an engine and an agent run.
@@ -16,31 +17,37 @@ export class TestHost {
   /** Everything of this host; removed at the end. */
   readonly folder: string;
   readonly pluginFolder: string;
+  /** What an engine here sees as /etc/docker/plugins. */
+  readonly specFolder: string;
   readonly #holder: ChildProcess;
 
-  private constructor(name: string, folder: string, pluginFolder: string, holder: ChildProcess) {
+  private constructor(name: string, folder: string, holder: ChildProcess) {
     this.name = name;
     this.folder = folder;
-    this.pluginFolder = pluginFolder;
+    this.pluginFolder = join(folder, 'plugins');
+    this.specFolder = join(folder, 'specs');
     this.#holder = holder;
   }
 
   static async start(name: string): Promise<TestHost> {
     const folder = await mkdtemp(join(tmpdir(), `volplane-${name}-`));
-    const pluginFolder = join(folder, 'plugins');
-    await mkdir(pluginFolder);
-    const script = 'mkdir -p /run/docker/plugins && mount --bind "$1" /run/docker/plugins && echo ready && exec cat >/dev/null';
+    await mkdir(join(folder, 'plugins'));
+    await mkdir(join(folder, 'specs'));
+    const script = `
+      bind() { mkdir -p "$2" && mount --bind "$1" "$2"; }
+      bind "$1/plugins" /run/docker/plugins && bind "$1/specs" /etc/docker/plugins && echo ready && exec cat >/dev/null`;
     // The holder ends with this process too: its input is a pipe.
-    const holder = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script, 'host', pluginFolder], {
+    const holder = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script, 'host', folder], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     await once(holder.stdout, 'data');
-    return new TestHost(name, folder, pluginFolder, holder);
+    return new TestHost(name, folder, holder);
   }
 
-  /** Starts a process on this host; its pid is the program's own. */
-  spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
-    return spawn('nsenter', [`--mount=/proc/${String(this.#holder.pid)}/ns/mnt`, '--', command, ...args], options);
+  /** Starts a process on this host; its pid is the program's own. @param network - of the machine where absent */
+  spawn(command: string, args: readonly string[], options: SpawnOptions, network?: TestNetwork): ChildProcess {
+    const namespaces = [`--mount=/proc/${String(this.#holder.pid)}/ns/mnt`, ...(network === undefined ? [] : [`--net=${network.path}`])];
+    return spawn('nsenter', [...namespaces, '--', command, ...args], options);
   }
 
   /**
@@ -68,12 +75,4 @@ export class TestHost {
     const here = all.filter(({ mountNamespace, pid }) => mountNamespace === own && pid !== this.#holder.pid).map(({ pid }) => pid);
     return killProcesses([...here, ...all.filter(({ parent }) => here.includes(parent)).map(({ pid }) => pid)]);
   }
-}
-
-/** Ends a child and waits for it; ended already: fine. */
-export async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill(signal);
-  await exited;
 }

@@ -3,9 +3,12 @@ import { mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 
-/** What a method does instead of its work. `crash`: cuts the connection. `hang`: never answers. Text: the raw body of a 200. */
+/** What a method does instead of its work. `crash`: cuts the connection. `hang`: never answers. `late`: only after `until`. Text: the raw body of a 200. */
 export type PluginFault =
-  { readonly kind: 'crash' } | { readonly kind: 'hang' } | { readonly kind: 'raw'; readonly text: string; readonly status?: number };
+  | { readonly kind: 'crash' }
+  | { readonly kind: 'hang' }
+  | { readonly kind: 'late'; readonly until: Promise<void> }
+  | { readonly kind: 'raw'; readonly text: string; readonly status?: number };
 
 /** A volume plugin over a unix socket that keeps a folder for each volume and counts mounts, as plain plugins do. */
 export class FakePlugin {
@@ -71,6 +74,7 @@ export class FakePlugin {
     this.faultsAfter.set(method, left - 1);
     const fault = left > 0 ? undefined : this.faults.get(method);
     if (fault?.kind === 'hang') return;
+    if (fault?.kind === 'late') await fault.until;
     if (fault?.kind === 'crash') response.destroy();
     else if (fault?.kind === 'raw') response.writeHead(fault.status ?? 200).end(fault.text);
     else {
