@@ -1,3 +1,4 @@
+import { AppError, sleep } from '@volplane/base';
 import { findMount, hasFileSystem } from '@volplane/host';
 import type { DriverContext } from './driver-context.js';
 import { makeMountFolder, removeMountFolder } from './mount-folder.js';
@@ -32,6 +33,36 @@ export async function isFileSystemAlive(context: DriverContext, look: DeviceLook
     await removeMountFolder(look.workPath);
   }
 }
+
+/**
+ * Ends an unmount: what was unmounted here must run nowhere else. Waits for a moment, because a container that starts has a copy of
+ * every mount of its node until it has its own root.
+ *
+ * @param heldDevice - a device of the volume whose file system runs on, if there is one
+ * @throws AppError DRIVER_FAILED when it still does after {@link COPIES_END_MS}; the signal's reason
+ */
+export async function expectReleased(
+  { clock }: DriverContext,
+  volume: string,
+  heldDevice: () => Promise<string | undefined>,
+  signal: AbortSignal,
+): Promise<void> {
+  const untilMs = clock.monotonicMs() + COPIES_END_MS;
+  for (;;) {
+    // One look after the other: each mounts at the same place.
+    const device = await heldDevice();
+    if (device === undefined) return;
+    if (clock.monotonicMs() >= untilMs) {
+      const text = `volume ${volume} is unmounted here, but ${device} is still mounted in another mount namespace, such as a container's`;
+      throw new AppError('DRIVER_FAILED', text, { volume });
+    }
+    await sleep(clock, LOOK_AGAIN_MS, signal);
+  }
+}
+
+/** A container is on its own root within tenths of a second. */
+const COPIES_END_MS = 3_000;
+const LOOK_AGAIN_MS = 100;
 
 /** A running file system is joined only in its own mode; which one that is cannot be seen from outside. */
 async function join(context: DriverContext, look: DeviceLook): Promise<void> {

@@ -3,7 +3,7 @@ import type { MountMode } from '@volplane/domain';
 import { attachLoopDevice, detachLoopDevice, findLoopDevices, findMount, hasFileSystem, isReadOnly, listLoopDevices } from '@volplane/host';
 import type { DriverContext } from '../driver-context.js';
 import { makeMountFolder, removeMountFolder } from '../mount-folder.js';
-import { isFileSystemAlive } from '../running-file-system.js';
+import { expectReleased, isFileSystemAlive } from '../running-file-system.js';
 import type { ImageFsType } from './image-plan.js';
 
 /** One image and the places of its mounts on this node. */
@@ -50,11 +50,7 @@ export class ImageMounts {
     await this.sweepWork(mounted, signal);
     await this.#context.mounts.unmount(mounted.target, signal);
     await this.#context.onStep('unmounted');
-    const device = await this.livingDevice(mounted);
-    if (device !== undefined) {
-      const text = `volume ${mounted.volume} is unmounted here, but ${device} is still mounted in another mount namespace, such as a container's`;
-      throw new AppError('DRIVER_FAILED', text, { volume: mounted.volume });
-    }
+    await expectReleased(this.#context, mounted.volume, () => this.livingDevice(mounted), signal);
     await removeMountFolder(mounted.target);
   }
 

@@ -5,6 +5,7 @@ import { findMount, isReadOnly } from '@volplane/host';
 import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
 import type { DriverContext } from '../driver-context.js';
 import { makeMountFolder, removeMountFolder } from '../mount-folder.js';
+import { expectReleased } from '../running-file-system.js';
 import type { MountDriverConfig } from './mount-config.js';
 import type { MountLayout } from './mount-layout.js';
 import { checkVolumeOptions, mountAbortMethod, planMount } from './plan-mount.js';
@@ -82,11 +83,7 @@ export class MountDriver implements VolumeDriver {
     await this.#layout.sweep(volume, signal);
     await this.#context.mounts.unmount(target, signal);
     await this.#context.onStep('unmounted');
-    const device = await this.#layout.heldDevice(volume);
-    if (device !== undefined) {
-      const text = `volume ${volume.name} is unmounted here, but ${device} is still mounted in another mount namespace, such as a container's`;
-      throw new AppError('DRIVER_FAILED', text, { volume: volume.name });
-    }
+    await expectReleased(this.#context, volume.name, () => this.#layout.heldDevice(volume), signal);
     await removeMountFolder(target);
   }
 

@@ -154,6 +154,25 @@ describe('image driver', () => {
     expect(await loopsBelow(folder.path)).to.deep.equal([]);
   });
 
+  it('waits for the copies of its mounts that a starting container has for a moment', async () => {
+    const driver = make();
+    await driver.create(volume, CALM);
+    const path = await driver.mount(volume, { mode: 'rw' }, CALM);
+    const container = spawn('unshare', ['--mount', 'sh', '-c', `echo > ${folder.path}/started; exec sleep 600`], { stdio: 'ignore' });
+    const ended = once(container, 'exit');
+    try {
+      await waitFor(() => stat(join(folder.path, 'started')), { what: 'the other mount namespace exists' });
+      const unmounted = driver.unmount(volume, CALM);
+      await waitFor(async () => !(await mountsBelow(folder.path)).includes(path), { what: 'it is unmounted here' });
+      container.kill('SIGKILL');
+      await unmounted;
+    } finally {
+      container.kill('SIGKILL');
+      await ended;
+    }
+    expect(await loopsBelow(folder.path)).to.deep.equal([]);
+  });
+
   it('does not call a volume unmounted that a container of its own mount namespace still has', async () => {
     const driver = make();
     await driver.create(volume, CALM);
