@@ -5,6 +5,7 @@ import { nodeSubject, openAnswer, openCallAnswer, usersAnswer, type AgentMessage
 import type { z } from 'zod';
 import type { CallContext } from '../api.js';
 import type { ClusterCache } from '../store/cluster-cache.js';
+import { missingNode } from './missing-node.js';
 
 /** Speaks to nodes' agents: every message names the session and the incarnation that it is meant for. */
 export class Agents {
@@ -20,11 +21,11 @@ export class Agents {
     this.#telemetry = parts.telemetry;
   }
 
-  /** @throws AppError NODE_NOT_FOUND, NODE_UNAVAILABLE when the node has no session */
+  /** @throws AppError NODE_NOT_FOUND, STORE_UNAVAILABLE while the records are not read, NODE_UNAVAILABLE when the node has no session */
   session(node: NodeName): SessionDocument {
     const session = this.#cache.sessions.get(node);
     if (session !== undefined) return session.document;
-    if (!this.#cache.nodes.has(node)) throw new AppError('NODE_NOT_FOUND', `node ${node} has never registered`, { node });
+    if (!this.#cache.nodes.has(node)) throw missingNode(this.#cache, node);
     throw new AppError('NODE_UNAVAILABLE', `node ${node} is gone: it has no session`, { node });
   }
 

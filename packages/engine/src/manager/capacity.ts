@@ -4,6 +4,7 @@ import type { CallContext } from '../api.js';
 import { inParallel } from '../in-parallel.js';
 import type { ClusterCache } from '../store/cluster-cache.js';
 import type { Agents } from './agents.js';
+import { missingNode } from './missing-node.js';
 
 /** How much room a driver's storage has: asked from the nodes that run the driver, which alone can see it. */
 export class Capacity {
@@ -20,9 +21,7 @@ export class Capacity {
     const driver = parseDriverName(request.driver);
     const only = request.node === undefined ? undefined : parseNodeName(request.node);
     await this.#cache.barrier(context.signal);
-    if (only !== undefined && !this.#cache.nodes.has(only)) {
-      throw new AppError('NODE_NOT_FOUND', `node ${only} has never registered`, { node: only });
-    }
+    if (only !== undefined && !this.#cache.nodes.has(only)) throw missingNode(this.#cache, only);
     const offers = this.#offers(driver, only);
     if (offers.length === 0) {
       const where = only === undefined ? 'no registered node runs' : `node ${only} does not run`;

@@ -1,7 +1,7 @@
-import { AppError } from '@volplane/base';
 import { sessionOf, type NodeDocument, type NodeIdentity, type NodeName, type NodeState, type NodeView } from '@volplane/domain';
 import type { ClusterCache } from '../store/cluster-cache.js';
 import { viewOf } from '../store/cluster-view.js';
+import { missingNode } from './missing-node.js';
 import type { Sessions } from './sessions.js';
 import type { Clock } from '@volplane/base';
 
@@ -37,10 +37,10 @@ export class NodeViews {
     };
   }
 
-  /** @throws AppError NODE_NOT_FOUND */
+  /** @throws AppError NODE_NOT_FOUND; STORE_UNAVAILABLE while the records are not read */
   document(name: NodeName): NodeDocument {
     const record = this.#cache.nodes.get(name);
-    if (record === undefined) throw new AppError('NODE_NOT_FOUND', `node ${name} has never registered`, { node: name });
+    if (record === undefined) throw missingNode(this.#cache, name);
     return record.document;
   }
 

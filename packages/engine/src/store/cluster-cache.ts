@@ -56,6 +56,7 @@ export class ClusterCache implements Service {
   readonly #barrier: ReadBarrier;
   #revision = 0;
   #filled: (() => void) | undefined;
+  #isFilled = false;
   readonly filled: Promise<void>;
 
   constructor(options: { readonly kv: KvStore; readonly clock: Clock; readonly random: Random; readonly log: Logger }) {
@@ -98,6 +99,11 @@ export class ClusterCache implements Service {
         await sleep(this.#clock, delayMs, signal).catch(() => undefined);
       }
     }
+  }
+
+  /** True once every record has been read: what is not in memory then is not there. */
+  get isFilled(): boolean {
+    return this.#isFilled;
   }
 
   /**
@@ -176,6 +182,7 @@ export class ClusterCache implements Service {
     }
     for (const key of this.#knownKeys()) if (!seen.has(key)) this.#applyDelete(key, revision);
     this.#advance(revision);
+    this.#isFilled = true;
     this.#filled?.();
   }
 

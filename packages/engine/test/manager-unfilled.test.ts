@@ -1,0 +1,44 @@
+import { AppError, seededRandom, silentLogger } from '@volplane/base';
+import { rejection } from '@volplane/testkit';
+import { expect } from 'chai';
+import { Manager } from '../src/manager/manager.js';
+import { context, TTL_MS, World } from './world.js';
+
+/** A manager that has just been started, or started again, and cannot read etcd yet. "Not found" would be a guess. */
+describe('Manager, before it has read the records', () => {
+  let world: World;
+  let manager: Manager;
+  let isAway: boolean;
+
+  beforeEach(async () => {
+    world = new World();
+    await world.manager('m1');
+    await world.agent('n1');
+    const { clock } = world;
+    isAway = true;
+    const beforeApply = (): void => {
+      if (isAway) throw new AppError('STORE_UNAVAILABLE', 'etcd is away');
+    };
+    const kv = world.kv.connect({ beforeApply });
+    const common = { clock, random: seededRandom(3), log: silentLogger, sessionTtlMs: TTL_MS };
+    manager = Manager.start({ id: 'm2', address: 'm2:1', kv, bus: world.network.open('m2'), ...common });
+  });
+
+  afterEach(async () => {
+    isAway = false;
+    await world.settle(manager.ready);
+    await world.settle(manager.stop());
+    await world.end();
+  });
+
+  it('never says of a node that it has not registered', async () => {
+    const use = { name: 'data', node: 'n1', mountId: 'c1' };
+    const calls = [
+      manager.api.mountVolume(use, context()),
+      manager.api.unmountVolume(use, context()),
+      manager.api.getPath({ name: 'data', node: 'n1' }, context()),
+    ];
+    const refusals = await Promise.all(calls.map((call) => rejection(call)));
+    expect(refusals.map(({ reason }) => reason)).to.deep.equal(Array(3).fill('STORE_UNAVAILABLE'));
+  });
+});
