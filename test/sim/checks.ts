@@ -1,31 +1,55 @@
-import { excludingHolders, holdersOf, isExclusiveWriter, type VolumeDocument, type VolumeUid } from '@volplane/domain';
-import type { FakeWrite } from '@volplane/testkit';
-import { parseVolumeDocument } from '@volplane/wire';
+import { checkDocument, holdersOf, isExclusiveWriter, type VolumeDocument, type VolumeUid } from '@volplane/domain';
+import type { BrakeLimits } from '@volplane/engine';
 import type { KvEvent } from '@volplane/ports';
-import type { FakeKernel, FakeStorage } from '@volplane/testkit';
+import type { FakeKernel, FakeMount, FakeStorage, FakeWrite } from '@volplane/testkit';
+import { parseVolumeDocument } from '@volplane/wire';
+import { BrakeCheck } from './brake-check.js';
 import { Violation } from './violation.js';
 
 /**
  * The invariants of docs/architecture.md, checked from outside: at the documents in the store, at the kernels' mounts, and at the
- * writes that reach the storage; never at replies.
+ * calls and writes that reach the storage; never at replies.
  */
 export class Checks {
   readonly #documents = new Map<string, VolumeDocument>();
+  readonly #byUid = new Map<VolumeUid, VolumeDocument>();
   /** What was ever known of a uid; volumes may be gone and their mounts not yet. */
   readonly #specs = new Map<VolumeUid, VolumeDocument['spec']>();
   /** uid/node/epoch of every grant that was ever recorded. */
   readonly #granted = new Set<string>();
   readonly #lastWrite = new Map<VolumeUid, { readonly node: string; readonly epoch: number }>();
+  readonly #sessions = new Set<string>();
+  /** uid/node: the highest epoch of a driver call there. */
+  readonly #called = new Map<string, number>();
+  /** uid/node of every create that was carried out. */
+  readonly #created = new Set<string>();
+  readonly #forced = new Set<VolumeUid>();
+  /** Paths of mounts that somebody uses now. */
+  readonly #inUse = new Map<string, string>();
+  readonly #lastUsable = new Map<string, number>();
+  readonly #brake: BrakeCheck;
+  #nowMs = 0;
   /** Raised from callbacks of the simulated parts; thrown by {@link afterEvent}. */
   #pending: Violation | undefined;
   takeovers = 0;
   writes = 0;
 
-  onKvEvents(events: readonly KvEvent[]): void {
+  constructor(brake: BrakeLimits) {
+    this.#brake = new BrakeCheck(brake);
+  }
+
+  onKvEvents(events: readonly KvEvent[], nowMs: number): void {
+    this.#nowMs = nowMs;
     for (const event of events) {
       const key = event.type === 'put' ? event.entry.key : event.key;
-      if (!key.startsWith('/volplane/volumes/')) continue;
-      this.#onDocument(key, event.type === 'put' ? parseVolumeDocument(key, event.entry.value) : undefined);
+      const [, kind = '', name = ''] = /^\/volplane\/([^/]+)\/(.*)$/.exec(key) ?? [];
+      if (kind === 'volumes') this.#onDocument(key, event.type === 'put' ? parseVolumeDocument(key, event.entry.value) : undefined);
+      else if (kind === 'nodes' && event.type === 'put') this.#brake.onNode(name);
+      else if (kind === 'sessions') {
+        this.#brake.onSession(name, event.type === 'put', nowMs);
+        if (event.type === 'put') this.#sessions.add(name);
+        else this.#sessions.delete(name);
+      }
     }
   }
 
@@ -48,33 +72,73 @@ export class Checks {
     this.#lastWrite.set(write.uid, { node: write.node, epoch: write.epoch });
   }
 
+  /** An agent asks a driver for something that changes the storage (invariant 2). */
+  onDriverCall(node: string, what: string, uid: VolumeUid, epoch: number): void {
+    const key = `${uid}/${node}`;
+    const highest = this.#called.get(key) ?? 0;
+    if (epoch < highest)
+      this.#raise('epochs only grow', `node ${node} runs ${what} with epoch ${String(epoch)} after ${String(highest)} (uid ${uid})`);
+    this.#called.set(key, Math.max(epoch, highest));
+  }
+
+  onCreated(node: string, uid: VolumeUid): void {
+    this.#created.add(`${uid}/${node}`);
+  }
+
+  /** The storage loses the data of a volume: only one in removal may. */
+  onDataRemoved(uid: VolumeUid): void {
+    const document = this.#byUid.get(uid);
+    if (document !== undefined && document.phase !== 'removing')
+      this.#raise('record before effect', `the data of volume ${document.name} is destroyed while its record says ${document.phase}`);
+  }
+
+  /** An operator has asked for it: its users may lose it. */
+  onForced(uid: VolumeUid): void {
+    this.#forced.add(uid);
+  }
+
+  onUseBegan(path: string, mountId: string): void {
+    this.#inUse.set(path + mountId, path);
+  }
+
+  onUseEnds(path: string, mountId: string): void {
+    this.#inUse.delete(path + mountId);
+  }
+
+  onMounted(mount: FakeMount): void {
+    this.#lastUsable.set(mount.path, this.#nowMs);
+  }
+
+  /** An unmount under a user is never right: what the node may not have any more is cut off first. */
+  onUnmounted(node: string, mount: FakeMount): void {
+    if (mount.usable && this.#isUsed(mount)) this.#raise('run flat', `node ${node} unmounts uid ${mount.uid} under its user`);
+  }
+
+  /** Right for lease-bound mounts in time, and for what is not this node's any more; a mount that the record still grants stays. */
+  onAborted(node: string, mount: FakeMount): void {
+    const document = this.#byUid.get(mount.uid);
+    if (document === undefined || document.spec.takeover === 'lease' || !mount.usable || !this.#isUsed(mount)) return;
+    const isGranted = Object.entries(document.attachments).some(([holder, { epoch }]) => holder === node && epoch === mount.epoch);
+    if (isGranted) this.#raise('run flat', `node ${node} aborts uid ${mount.uid}, which the record grants it, under its user`);
+  }
+
+  /** A caller is told that its mount is there: it must have been usable at some moment of the call. */
+  onAnswered(kernel: FakeKernel, path: string, beganMs: number): void {
+    const isUsable = kernel.mounts.some((mount) => mount.path === path && mount.usable);
+    if (!isUsable && (this.#lastUsable.get(path) ?? -1) < beganMs)
+      this.#raise('one answer', `node ${kernel.node} answers a mount with ${path}, which was not usable at any moment of the call`);
+  }
+
+  hasSession(node: string): boolean {
+    return this.#sessions.has(node);
+  }
+
   /** After each event of the simulation. @throws Violation */
-  afterEvent(kernels: readonly FakeKernel[], storage: FakeStorage): void {
+  afterEvent(kernels: readonly FakeKernel[], storage: FakeStorage, nowMs: number): void {
+    this.#nowMs = nowMs;
     if (this.#pending !== undefined) throw this.#pending;
     const writers = new Map<VolumeUid, string>();
-    for (const kernel of kernels) {
-      const seen = new Set<VolumeUid>();
-      for (const mount of kernel.mounts) {
-        if (!this.#granted.has(`${mount.uid}/${kernel.node}/${String(mount.epoch)}`)) {
-          throw new Violation(
-            'record before effect',
-            `node ${kernel.node} has uid ${mount.uid} mounted with epoch ${String(mount.epoch)}, which was never granted to it`,
-          );
-        }
-        if (seen.has(mount.uid) || !mount.usable || mount.mode !== 'rw') continue;
-        seen.add(mount.uid);
-        const spec = this.#specs.get(mount.uid);
-        // With the policy `storage` two mounts may stand for a while: the storage refuses one of them, which is checked at its writes.
-        if (spec === undefined || !isExclusiveWriter(spec.accessMode) || spec.takeover === 'storage') continue;
-        const other = writers.get(mount.uid);
-        if (other !== undefined)
-          throw new Violation(
-            'one writer',
-            `nodes ${other} and ${kernel.node} both can write uid ${mount.uid} (${spec.accessMode}, ${spec.takeover})`,
-          );
-        writers.set(mount.uid, kernel.node);
-      }
-    }
+    for (const kernel of kernels) this.#checkKernel(kernel, writers);
     for (const volume of storage.volumes) {
       if (!this.#specs.has(volume.uid))
         throw new Violation(
@@ -88,46 +152,55 @@ export class Checks {
     return [...this.#documents.values()];
   }
 
+  #checkKernel(kernel: FakeKernel, writers: Map<VolumeUid, string>): void {
+    const seen = new Set<VolumeUid>();
+    for (const mount of kernel.mounts) {
+      if (!this.#granted.has(`${mount.uid}/${kernel.node}/${String(mount.epoch)}`)) {
+        throw new Violation(
+          'record before effect',
+          `node ${kernel.node} has uid ${mount.uid} mounted with epoch ${String(mount.epoch)}, which was never granted to it`,
+        );
+      }
+      if (mount.usable) this.#lastUsable.set(mount.path, this.#nowMs);
+      if (seen.has(mount.uid) || !mount.usable || mount.mode !== 'rw') continue;
+      seen.add(mount.uid);
+      const spec = this.#specs.get(mount.uid);
+      // With the policy `storage` two mounts may stand for a while: the storage refuses one of them, which is checked at its writes.
+      if (spec === undefined || !isExclusiveWriter(spec.accessMode) || spec.takeover === 'storage') continue;
+      const other = writers.get(mount.uid);
+      if (other !== undefined)
+        throw new Violation(
+          'one writer',
+          `nodes ${other} and ${kernel.node} both can write uid ${mount.uid} (${spec.accessMode}, ${spec.takeover})`,
+        );
+      writers.set(mount.uid, kernel.node);
+    }
+  }
+
+  #isUsed(mount: FakeMount): boolean {
+    return !this.#forced.has(mount.uid) && [...this.#inUse.values()].includes(mount.path);
+  }
+
   #onDocument(key: string, after: VolumeDocument | undefined): void {
     const before = this.#documents.get(key);
+    for (const { invariant, message } of checkDocument(before, after)) this.#raise(invariant, message);
     if (after === undefined) {
       this.#documents.delete(key);
-      if (before !== undefined && holdersOf(before).length > 0)
-        this.#raise('evidence before forgetting', `volume ${before.name} was deleted while attached`);
+      if (before !== undefined) this.#byUid.delete(before.uid);
       return;
     }
     this.#documents.set(key, after);
+    this.#byUid.set(after.uid, after);
     this.#specs.set(after.uid, after.spec);
     for (const { node, attachment } of holdersOf(after)) this.#granted.add(`${after.uid}/${node}/${String(attachment.epoch)}`);
-    this.#checkExclusion(after);
-    if (before?.uid === after.uid) this.#checkStep(before, after);
-  }
-
-  #checkExclusion(document: VolumeDocument): void {
-    for (const { node, attachment } of holdersOf(document)) {
-      const excluding = excludingHolders(document, node, attachment.mode);
-      if (excluding.length > 0)
-        this.#raise(
-          'one writer',
-          `volume ${document.name} (${document.spec.accessMode}) is attached on ${node} and on ${excluding[0]?.node ?? ''}`,
-        );
-    }
-  }
-
-  #checkStep(before: VolumeDocument, after: VolumeDocument): void {
-    if (after.epoch < before.epoch)
-      this.#raise('epochs only grow', `volume ${after.name} went from epoch ${String(before.epoch)} to ${String(after.epoch)}`);
-    for (const { node, attachment } of holdersOf(before)) {
-      const now = after.attachments[node];
-      if (now !== undefined && (now.seq > attachment.seq || now.seq === attachment.seq)) continue;
-      if (now !== undefined)
-        this.#raise(
-          'epochs only grow',
-          `node ${node} went from seq ${String(attachment.seq)} to ${String(now.seq)} at volume ${after.name}`,
-        );
-      const evidence = after.evidence.find((each) => each.node === node && each.seq === attachment.seq);
-      if (evidence === undefined) this.#raise('evidence before forgetting', `node ${node} lost volume ${after.name} without evidence`);
-      else if (evidence.kind !== 'A') this.takeovers += 1;
+    if (before?.phase === 'creating' && after.phase === 'ready' && !this.#created.has(`${after.uid}/${after.owner}`))
+      this.#raise('record before effect', `volume ${after.name} is ready, and its owner ${after.owner} has not made it`);
+    const known = new Set((before?.uid === after.uid ? before.evidence : []).map((one) => JSON.stringify(one)));
+    for (const one of after.evidence.filter((each) => each.kind !== 'A' && !known.has(JSON.stringify(each)))) {
+      this.takeovers += 1;
+      if (one.kind === 'D') continue;
+      const fault = this.#brake.onTakeover(this.#nowMs);
+      if (fault !== undefined) this.#raise('brake', `volume ${after.name} is taken from ${one.node}: ${fault}`);
     }
   }
 

@@ -1,11 +1,53 @@
 import { CALM, type SimNode, type World } from './world.js';
 import type { Workload } from './workload.js';
 
+export type FaultName =
+  | 'kill-manager'
+  | 'stop-manager'
+  | 'cut-manager'
+  | 'late-watch'
+  | 'kill-agent'
+  | 'stop-agent'
+  | 'power-off'
+  | 'power-cycle'
+  | 'disaster'
+  | 'kill-guardian'
+  | 'isolate'
+  | 'congest'
+  | 'storm'
+  | 'slow-creates'
+  | 'slow-mounts'
+  | 'stretch-leases'
+  | 'break-mount'
+  | 'operator'
+  | 'force-release';
+
 /** Draws faults until `untilMs`, each with its own end; counts them. */
 export class Faults {
   readonly #world: World;
   readonly #workload: Workload;
   count = 0;
+  readonly #acts: Readonly<Record<FaultName, () => void>> = {
+    'kill-manager': this.#killManager,
+    'stop-manager': this.#stopManager,
+    'cut-manager': this.#cutManager,
+    'late-watch': this.#lateWatch,
+    'kill-agent': this.#killAgent,
+    'stop-agent': this.#stopAgent,
+    'power-off': this.#powerOff,
+    'power-cycle': this.#powerCycle,
+    disaster: this.#disaster,
+    'kill-guardian': this.#killGuardian,
+    isolate: this.#isolate,
+    congest: this.#congest,
+    storm: this.#storm,
+    'slow-creates': this.#slowCreates,
+    'slow-mounts': this.#slowMounts,
+    'stretch-leases': this.#stretchLeases,
+    'break-mount': this.#breakMount,
+    operator: this.#operator,
+    'force-release': this.#forceRelease,
+  };
 
   constructor(world: World, workload: Workload) {
     this.#world = world;
@@ -13,23 +55,13 @@ export class Faults {
   }
 
   run(untilMs: number): void {
-    this.#world.often(700, untilMs, () => {
+    const { mix } = this.#world.options;
+    const drawn = Object.entries(mix.faults).flatMap(([name, weight]) => Array.from({ length: weight }, () => name as FaultName)); // keys of the mix
+    this.#world.often(mix.faultEveryMs, untilMs, () => {
+      const name = this.#world.pick(drawn);
+      if (name === undefined) return;
       this.count += 1;
-      const faults = [
-        this.#killManager,
-        this.#stopManager,
-        this.#cutManager,
-        this.#killAgent,
-        this.#killAgent,
-        this.#stopAgent,
-        this.#powerOff,
-        this.#killGuardian,
-        this.#isolate,
-        this.#storm,
-        this.#stretchLeases,
-        this.#operator,
-      ];
-      this.#world.pick(faults)?.call(this);
+      this.#acts[name].call(this);
     });
   }
 
@@ -38,11 +70,13 @@ export class Faults {
     const world = this.#world;
     world.weather = { ...CALM };
     world.network.heal();
+    world.congested.clear();
     for (const manager of world.managers) {
       manager.kvCut = false;
+      manager.watchStuck = false;
       manager.clock.go();
     }
-    while (world.managers.length < world.options.managers) world.startManager();
+    while (world.managers.length < world.options.mix.managers) world.startManager();
     for (const node of world.nodes) {
       node.agent?.clock.go();
       if (node.powered) {
@@ -62,7 +96,7 @@ export class Faults {
     if (live === undefined) return;
     world.killManager(live);
     this.#later(4_000, () => {
-      if (world.managers.length < world.options.managers) world.startManager();
+      if (world.managers.length < world.options.mix.managers) world.startManager();
     });
   }
 
@@ -83,6 +117,16 @@ export class Faults {
     live.kvCut = true;
     this.#later(5_000, () => {
       live.kvCut = false;
+    });
+  }
+
+  #lateWatch(): void {
+    const live = this.#world.pick(this.#world.managers);
+    if (live === undefined) return;
+    this.#world.trace(`the watch of manager ${live.id} is stuck`);
+    live.watchStuck = true;
+    this.#later(8_000, () => {
+      live.watchStuck = false;
     });
   }
 
@@ -108,13 +152,37 @@ export class Faults {
   }
 
   #powerOff(): void {
-    const node = this.#node();
-    if (node === undefined) return;
+    this.#takePower(this.#node(), 12_000);
+  }
+
+  /** Long enough for the session to end, and hardly longer. */
+  #powerCycle(): void {
+    this.#takePower(this.#node(), 4_000);
+  }
+
+  /** Half of the nodes, at one moment. */
+  #disaster(): void {
+    const world = this.#world;
+    if (world.nodes.some((node) => !node.powered)) return;
+    for (const node of world.nodes.slice(world.nodes.length / 2)) this.#takePower(node, 12_000);
+  }
+
+  #takePower(node: SimNode | undefined, msMax: number): void {
+    if (node?.powered !== true) return;
     this.#world.powerOff(node);
     this.#workload.forget(node);
-    this.#later(12_000, () => {
+    this.#later(msMax, () => {
       if (!node.powered) this.#world.powerOn(node);
     });
+  }
+
+  /** The file system under a mount fails by itself, and every descriptor with it. */
+  #breakMount(): void {
+    const kernel = this.#node()?.kernel;
+    const mount = this.#world.pick(kernel?.mounts ?? []);
+    if (kernel === undefined || mount === undefined) return;
+    this.#world.trace(`mount ${mount.path} breaks`);
+    kernel.fail(mount.path);
   }
 
   #killGuardian(): void {
@@ -138,10 +206,24 @@ export class Faults {
     });
   }
 
+  /** The way to one node is full: sessions end, and what was sent in them arrives in the next. */
+  #congest(): void {
+    const world = this.#world;
+    const node = this.#node();
+    if (node === undefined) return;
+    world.trace(`the way to ${node.name} is congested`);
+    world.congested.add(node.name);
+    world.time.after(2_200 + world.random.float() * 1_500, () => {
+      world.trace(`the way to ${node.name} is free`);
+      world.congested.delete(node.name);
+    });
+  }
+
   #storm(): void {
     const world = this.#world;
     world.trace('storm: messages are lost, doubled and late, drivers fail');
     world.weather = {
+      ...world.weather,
       lossRate: 0.1,
       doubleRate: 0.2,
       delayMsMax: 150,
@@ -153,7 +235,27 @@ export class Faults {
       diskDelayMsMax: 40,
     };
     this.#later(6_000, () => {
-      world.weather = { ...CALM };
+      const { createDelayMsMax, mountDelayMsMax } = world.weather;
+      world.weather = { ...CALM, createDelayMsMax, mountDelayMsMax };
+    });
+  }
+
+  #slowCreates(): void {
+    const world = this.#world;
+    world.trace('creates are slow');
+    world.weather.createDelayMsMax = 6_000;
+    this.#later(6_000, () => {
+      world.weather.createDelayMsMax = 0;
+    });
+  }
+
+  /** As slow as evidence C assumes at most. */
+  #slowMounts(): void {
+    const world = this.#world;
+    world.trace('mounts are slow');
+    world.weather.mountDelayMsMax = 950;
+    this.#later(6_000, () => {
+      world.weather.mountDelayMsMax = 0;
     });
   }
 
@@ -180,6 +282,20 @@ export class Faults {
     world
       .someApi()
       ?.forceRelease({ name: document.name, node: off.name, note: 'power is off' }, world.context(5_000))
+      .catch(() => undefined);
+  }
+
+  /** An operator who wants a volume back from a node that is in touch: its agent is asked. */
+  #forceRelease(): void {
+    const world = this.#world;
+    const document = world.pick(world.checks.documents().filter((each) => Object.keys(each.attachments).length > 0));
+    const node = Object.keys(document?.attachments ?? {})[0];
+    if (document === undefined || node === undefined || !world.checks.hasSession(node)) return;
+    world.trace(`operator wants ${document.name} back from ${node}`);
+    world.checks.onForced(document.uid);
+    world
+      .someApi()
+      ?.forceRelease({ name: document.name, node, note: 'wanted back' }, world.context(5_000))
       .catch(() => undefined);
   }
 

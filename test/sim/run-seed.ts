@@ -1,10 +1,12 @@
 import { Faults } from './faults.js';
+import { mixOf } from './mixes.js';
 import { Violation } from './violation.js';
 import { World } from './world.js';
 import { Workload } from './workload.js';
 
 export interface SeedResult {
   readonly seed: number;
+  readonly mix: string;
   readonly events: number;
   readonly faults: number;
   readonly done: number;
@@ -16,8 +18,8 @@ export interface SeedResult {
 
 /** One whole life of a cluster from one seed: faults and work, then peace, in which everything must come to rest. */
 export async function runSeed(seed: number, trace?: (line: string) => void): Promise<SeedResult> {
-  const world = new World({ seed, nodes: 3, managers: 2, sessionTtlMs: 2_000, ...(trace === undefined ? {} : { trace }) });
-  const workload = new Workload(world, 5);
+  const world = new World({ seed, mix: mixOf(seed), sessionTtlMs: 2_000, ...(trace === undefined ? {} : { trace }) });
+  const workload = new Workload(world);
   const faults = new Faults(world, workload);
   let violation: Violation | undefined;
   try {
@@ -35,6 +37,7 @@ export async function runSeed(seed: number, trace?: (line: string) => void): Pro
   const { takeovers, writes } = world.checks;
   return {
     seed,
+    mix: world.options.mix.name,
     events: world.events,
     faults: faults.count,
     done: workload.done,

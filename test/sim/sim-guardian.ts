@@ -1,4 +1,4 @@
-import { AppError } from '@volplane/base';
+import { AppError, sleep } from '@volplane/base';
 import type { VolumeUid } from '@volplane/domain';
 import { ArmedMounts } from '@volplane/host';
 import type { ArmedMount, Guardian } from '@volplane/ports';
@@ -56,11 +56,14 @@ export class SimGuardian {
 export class SimGuardianLink implements Guardian {
   readonly #current: () => SimGuardian | undefined;
   readonly #clock: ProcessClock;
+  readonly #delayMs: () => number;
   readonly #listeners = new Set<(alive: boolean) => void>();
 
-  constructor(current: () => SimGuardian | undefined, clock: ProcessClock) {
+  /** @param delayMs - of each call: the guardian writes to its disk before it answers */
+  constructor(current: () => SimGuardian | undefined, clock: ProcessClock, delayMs: () => number) {
     this.#current = current;
     this.#clock = clock;
+    this.#delayMs = delayMs;
   }
 
   get alive(): boolean {
@@ -115,10 +118,11 @@ export class SimGuardianLink implements Guardian {
     return await this.#ask((armed) => armed.list());
   }
 
-  #ask<T>(work: (armed: ArmedMounts, nowMs: number) => T): Promise<T> {
+  async #ask<T>(work: (armed: ArmedMounts, nowMs: number) => T): Promise<T> {
+    await sleep(this.#clock, this.#delayMs());
     const guardian = this.#current();
-    if (guardian === undefined) return Promise.reject(new AppError('UNGUARDED', 'the guardian of this node does not answer', {}));
-    return Promise.resolve(guardian.call(work) as T); // a current guardian lives
+    if (guardian === undefined) throw new AppError('UNGUARDED', 'the guardian of this node does not answer', {});
+    return guardian.call(work) as T; // a current guardian lives
   }
 }
 

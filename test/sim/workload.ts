@@ -1,13 +1,18 @@
 import { AppError } from '@volplane/base';
 import type { MountMode } from '@volplane/domain';
 import type { FakeWriter } from '@volplane/testkit';
-import { KINDS, type SimNode, type World } from './world.js';
+import type { SimNode, World } from './world.js';
 
 /** One user of a mount on one node: opens it, writes while it may, closes, unmounts. */
 interface Use {
   readonly volume: string;
   readonly mountId: string;
   readonly node: SimNode;
+  readonly path: string;
+  /** Of the claim that it ends. */
+  readonly seq: number;
+  readonly mode: MountMode;
+  /** Absent: its user opens the file for each write, or only reads. */
   readonly writer: FakeWriter | undefined;
 }
 
@@ -17,22 +22,25 @@ export class Workload {
   readonly #volumes: readonly string[];
   readonly #uses = new Set<Use>();
   #ids = 0;
+  readonly #busyIds = new Set<string>();
+  /** Their last outcome is not known for sure: not used again. */
+  readonly #spoiltIds = new Set<string>();
   #ended = false;
   done = 0;
   refused = 0;
 
-  constructor(world: World, volumes: number) {
+  constructor(world: World) {
     this.#world = world;
-    this.#volumes = Array.from({ length: volumes }, (_, index) => `vol${String(index + 1)}`);
+    this.#volumes = Array.from({ length: world.options.mix.volumes }, (_, index) => `vol${String(index + 1)}`);
   }
 
   run(untilMs: number): void {
     const world = this.#world;
-    world.often(120, untilMs, () => {
+    world.often(world.options.mix.callEveryMs, untilMs, () => {
       this.#act();
     });
     world.often(40, untilMs, () => {
-      for (const use of this.#uses) use.writer?.write('x');
+      for (const use of this.#uses) write(use);
     });
   }
 
@@ -50,35 +58,39 @@ export class Workload {
     const used = new Set([...this.#uses].map((use) => use.mountId));
     for (const node of this.#world.nodes) {
       for (const record of node.agent?.agent.book.mounts() ?? []) {
-        for (const mountId of record.mountIds) if (!used.has(mountId)) this.#letGo(record.name, mountId, node, 0);
+        for (const mountId of record.mountIds) if (!used.has(mountId)) this.#letGo({ volume: record.name, mountId, node }, 0);
       }
     }
   }
 
   /** A machine that lost its power has no users any more. */
   forget(node: SimNode): void {
-    for (const use of this.#uses) if (use.node === node) this.#uses.delete(use);
+    for (const use of this.#uses) if (use.node === node) this.#drop(use);
+    for (const id of this.#busyIds) if (id.endsWith(`-${node.name}`)) this.#spoiltIds.add(id);
   }
 
   #act(): void {
     const world = this.#world;
+    const { create, mount, end, remove, transfer } = world.options.mix.calls;
     const volume = world.pick(this.#volumes) ?? '';
-    const roll = world.random.float();
-    if (roll < 0.2) this.#create(volume);
-    else if (roll < 0.62) this.#mount(volume);
-    else if (roll < 0.9) {
+    const roll = world.random.float() * (create + mount + end + remove + transfer);
+    if (roll < create) this.#create(volume);
+    else if (roll < create + mount) this.#mount(volume);
+    else if (roll < create + mount + end) {
       const use = world.pick([...this.#uses]);
       if (use !== undefined) this.#end(use);
-    } else if (roll < 0.97) this.#call(`remove ${volume}`, () => world.someApi()?.removeVolume({ name: volume }, world.context(5_000)));
-    else
-      this.#call(`transfer ${volume}`, () =>
-        world.someApi()?.transferOwnership({ name: volume, toNode: world.pick(world.nodes)?.name ?? '' }, world.context(5_000)),
-      );
+    } else if (roll < create + mount + end + remove) {
+      this.#call(`remove ${volume}`, () => world.someApi()?.removeVolume({ name: volume }, world.context(5_000)));
+    } else {
+      const toNode = world.pick(world.nodes)?.name ?? '';
+      this.#call(`transfer ${volume}`, () => world.someApi()?.transferOwnership({ name: volume, toNode }, world.context(5_000)));
+    }
   }
 
   #create(volume: string): void {
     const world = this.#world;
-    const kind = KINDS[this.#volumes.indexOf(volume) % KINDS.length];
+    const { kinds } = world.options.mix;
+    const kind = kinds[this.#volumes.indexOf(volume) % kinds.length];
     this.#call(`create ${volume}`, () => world.someApi()?.createVolume({ name: volume, driver: 'fake', ...kind }, world.context(5_000)));
   }
 
@@ -86,15 +98,19 @@ export class Workload {
     const world = this.#world;
     const node = world.pick(world.nodes);
     if (node === undefined) return;
-    this.#ids += 1;
-    const mountId = `c${String(this.#ids)}`;
+    const mountId = this.#idFor(volume, node);
+    if (mountId === undefined) return;
     const mode: MountMode = world.random.float() < 0.15 ? 'ro' : 'rw';
     const routed = world.random.float() < 0.5;
     const api = routed ? world.someApi() : node.agent?.agent.api;
-    if (api === undefined) return;
+    if (api === undefined) {
+      this.#busyIds.delete(mountId);
+      return;
+    }
+    const beganMs = world.time.nowMs;
     let answered = false;
     const letGo = (): void => {
-      if (!answered) this.#letGo(volume, mountId, node, 0);
+      if (!answered) this.#letGo({ volume, mountId, node }, 0);
       answered = true;
     };
     // A caller whose server dies hears nothing any more; whatever the outcome was, it lets go, with the same id, until it is told so.
@@ -107,38 +123,59 @@ export class Workload {
         );
         if (answered) return;
         answered = true;
-        this.#use(volume, mountId, node, mounted.path, mounted.mode);
+        world.checks.onAnswered(node.kernel, mounted.path, beganMs);
+        this.#use({ volume, mountId, node, path: mounted.path, seq: mounted.seq, mode: mounted.mode });
       } catch (error) {
         if (error instanceof AppError && ['unavailable', 'deadline', 'cancelled'].includes(error.kind)) letGo();
+        else this.#busyIds.delete(mountId);
         answered = true;
         throw error;
       }
     });
   }
 
-  #use(volume: string, mountId: string, node: SimNode, path: string, mode: MountMode): void {
+  /** A new id, or the one of this volume on this node, unless it is in use or what became of it is not known. */
+  #idFor(volume: string, node: SimNode): string | undefined {
+    this.#ids += 1;
+    if (!this.#world.options.mix.reusesIds) return `c${String(this.#ids)}`;
+    const mountId = `${volume}-${node.name}`;
+    if (this.#busyIds.has(mountId) || this.#spoiltIds.has(mountId)) return undefined;
+    this.#busyIds.add(mountId);
+    return mountId;
+  }
+
+  #use(answer: Omit<Use, 'writer'>): void {
+    const { node, path, mode, mountId } = answer;
     let writer: FakeWriter | undefined;
     // It may have been aborted between the answer and now; then there is nothing to open.
-    if (mode === 'rw' && node.kernel.mounts.some((mount) => mount.path === path)) {
-      writer = node.kernel.openWriter(path, mountId);
-      writer.write(mountId);
-    }
-    const use: Use = { volume, mountId, node, writer };
+    const isThere = node.kernel.mounts.some((mount) => mount.path === path);
+    if (mode === 'rw' && isThere && this.#world.random.float() < 0.5) writer = node.kernel.openWriter(path, mountId);
+    const use: Use = { ...answer, writer };
     this.#uses.add(use);
+    if (isThere) this.#world.checks.onUseBegan(path, mountId);
+    write(use);
     if (this.#ended) this.#end(use);
   }
 
   #end(use: Use): void {
-    this.#uses.delete(use);
-    use.writer?.close();
-    this.#letGo(use.volume, use.mountId, use.node, 0);
+    this.#drop(use);
+    this.#letGo(use, 0);
   }
 
-  #letGo(volume: string, mountId: string, node: SimNode, attempt: number): void {
+  #drop(use: Use): void {
+    this.#uses.delete(use);
+    use.writer?.close();
+    this.#world.checks.onUseEnds(use.path, use.mountId);
+  }
+
+  #letGo(use: Pick<Use, 'volume' | 'mountId' | 'node'> & { readonly seq?: number }, attempt: number): void {
     const world = this.#world;
+    const { volume, mountId, node, seq } = use;
+    // Without the claim's seq a late copy of the unmount could end a later mount under the same id.
+    if (seq === undefined) this.#spoiltIds.add(mountId);
     const again = (): void => {
       world.time.after(300 + world.random.float() * 700, () => {
-        this.#letGo(volume, mountId, node, attempt + 1);
+        this.#letGo(use, attempt + 1);
       });
     };
     const agent = node.agent?.agent;
@@ -152,8 +189,15 @@ export class Workload {
     world.time.after(6_000, () => {
       if (!answered) again();
     });
-    agent.api.unmountVolume({ name: volume, mountId }, world.context(5_000)).then(
+    const request = { name: volume, mountId, ...(seq === undefined ? {} : { seq }) };
+    const routed = attempt === 0 && world.random.float() < 0.5 ? world.someApi() : undefined;
+    const unmounting =
+      routed === undefined
+        ? agent.api.unmountVolume(request, world.context(5_000))
+        : routed.unmountVolume({ ...request, node: node.name }, world.context(5_000));
+    unmounting.then(
       () => {
+        if (!answered) this.#busyIds.delete(mountId);
         answered = true;
         world.trace(`let go: ${mountId} of ${volume} on ${node.name}: done`);
       },
@@ -182,5 +226,15 @@ export class Workload {
         world.trace(`refused: ${what}: ${error.reason}`);
       },
     );
+  }
+}
+
+function write(use: Use): void {
+  if (use.mode === 'ro') return;
+  if (use.writer !== undefined) use.writer.write('x');
+  else if (use.node.kernel.mounts.some((mount) => mount.path === use.path)) {
+    const writer = use.node.kernel.openWriter(use.path, use.mountId);
+    writer.write('x');
+    writer.close();
   }
 }

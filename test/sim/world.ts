@@ -1,24 +1,17 @@
 import { AppError, seededRandom, silentLogger, type LogFields, type Logger } from '@volplane/base';
-import type { AccessMode, NodeName, TakeoverPolicy } from '@volplane/domain';
-import { Agent, DEFAULT_BRAKE, Manager, type CallContext, type VolplaneApi } from '@volplane/engine';
-import {
-  FakeDriver,
-  FakeKernel,
-  FakeStorage,
-  MemoryBusNetwork,
-  MemoryDisk,
-  MemoryKv,
-  type FakeFault,
-  type MemoryJournal,
-} from '@volplane/testkit';
+import type { NodeName } from '@volplane/domain';
+import { Agent, Manager, type CallContext, type VolplaneApi } from '@volplane/engine';
+import { MemoryBusNetwork, MemoryDisk, MemoryKv, type BusMessage, type FakeFault, type MemoryJournal } from '@volplane/testkit';
 import { Checks } from './checks.js';
+import type { Mix } from './mixes.js';
 import { ProcessClock, SimTime, settled } from './sim-clock.js';
+import { SimDriver, SimKernel, SimStorage } from './sim-storage.js';
 import { SimGuardian, SimGuardianLink, type GuardianFile } from './sim-guardian.js';
+import { Violation } from './violation.js';
 
 export interface WorldOptions {
   readonly seed: number;
-  readonly nodes: number;
-  readonly managers: number;
+  readonly mix: Mix;
   readonly sessionTtlMs: number;
   readonly trace?: (line: string) => void;
 }
@@ -33,6 +26,9 @@ export interface Weather {
   kvLostAnswerRate: number;
   watchDelayMsMax: number;
   driverFaultRate: number;
+  createDelayMsMax: number;
+  /** Of mounts and unmounts. */
+  mountDelayMsMax: number;
   diskDelayMsMax: number;
 }
 
@@ -45,6 +41,8 @@ export const CALM: Weather = {
   kvLostAnswerRate: 0,
   watchDelayMsMax: 3,
   driverFaultRate: 0,
+  createDelayMsMax: 0,
+  mountDelayMsMax: 0,
   diskDelayMsMax: 1,
 };
 
@@ -54,12 +52,14 @@ interface LiveManager {
   readonly clock: ProcessClock;
   /** Cut off from etcd. */
   kvCut: boolean;
+  /** Its watch hears nothing, though its calls get through. */
+  watchStuck: boolean;
 }
 
 interface LiveAgent {
   readonly agent: Agent;
   readonly clock: ProcessClock;
-  readonly driver: FakeDriver;
+  readonly driver: SimDriver;
   readonly journal: MemoryJournal;
   readonly guardianLink: SimGuardianLink;
 }
@@ -67,12 +67,16 @@ interface LiveAgent {
 /** One machine: its kernel, disk and clock rate outlive its agent; the kernel's mounts and the guardian's file end with its power. */
 export interface SimNode {
   readonly name: NodeName;
-  readonly kernel: FakeKernel;
+  readonly kernel: SimKernel;
   readonly disk: MemoryDisk;
   readonly rate: number;
   guardianFile: GuardianFile;
   guardian: SimGuardian | undefined;
   agent: LiveAgent | undefined;
+  /** Of the helpers that drivers start; ends with the power. */
+  machine: ProcessClock;
+  /** When the last of them ends. */
+  helpersUntilMs: number;
   powered: boolean;
 }
 
@@ -80,14 +84,20 @@ export interface SimNode {
 export class World {
   readonly time = new SimTime();
   readonly random: ReturnType<typeof seededRandom>;
-  readonly checks = new Checks();
-  readonly storage: FakeStorage;
+  readonly checks: Checks;
+  readonly storage: SimStorage;
   readonly kv: MemoryKv;
   readonly network: MemoryBusNetwork;
   readonly nodes: SimNode[] = [];
   readonly managers: LiveManager[] = [];
   readonly options: WorldOptions;
   weather: Weather = { ...CALM };
+  /** For scripted lives: what goes wrong with a driver's call, undefined = what the weather says. */
+  driverScript: ((method: string) => FakeFault | undefined) | undefined;
+  /** Endpoints whose messages, to and from, come seconds late and out of order. */
+  readonly congested = new Set<string>();
+  /** For scripted lives: the fate of a message, undefined = that of the weather. */
+  script: ((message: BusMessage) => readonly number[] | undefined) | undefined;
   events = 0;
   #managersStarted = 0;
   readonly #trueClock: ProcessClock;
@@ -95,20 +105,17 @@ export class World {
   constructor(options: WorldOptions) {
     this.options = options;
     this.random = seededRandom(options.seed);
+    this.checks = new Checks(options.mix.brake);
     this.#trueClock = new ProcessClock(this.time, 1);
-    this.storage = new FakeStorage(this.#trueClock, {
-      onWrite: (write) => {
-        this.checks.onWrite(write);
-      },
-    });
+    this.storage = new SimStorage(this.#trueClock, this.checks);
     this.kv = new MemoryKv({ clock: this.#trueClock });
     this.network = new MemoryBusNetwork({ clock: this.#trueClock, random: this.random });
-    this.network.setFate(() => this.#fate());
+    this.network.setFate((message) => this.script?.(message) ?? this.#fate(message));
     this.kv.watch(
-      { prefix: '/volplane/volumes/', fromRevision: 1 },
+      { prefix: '/volplane/', fromRevision: 1 },
       {
         onEvents: (events) => {
-          this.checks.onKvEvents(events);
+          this.checks.onKvEvents(events, this.time.nowMs);
         },
         onProgress: () => undefined,
         onEnd: (error) => {
@@ -116,8 +123,8 @@ export class World {
         },
       },
     );
-    for (let index = 0; index < options.nodes; index += 1) this.nodes.push(this.#makeNode(`n${String(index + 1)}` as NodeName));
-    for (let index = 0; index < options.managers; index += 1) this.startManager();
+    for (let index = 0; index < options.mix.nodes; index += 1) this.nodes.push(this.#makeNode(`n${String(index + 1)}` as NodeName));
+    for (let index = 0; index < options.mix.managers; index += 1) this.startManager();
     for (const node of this.nodes) this.powerOn(node);
   }
 
@@ -127,11 +134,16 @@ export class World {
 
   /** Runs until `untilMs` of true time, checking after every event. @throws Violation */
   async run(untilMs: number): Promise<void> {
+    // What was started outside of a timer sets its own first.
+    await settled();
     while (await this.time.step(untilMs)) {
       this.events += 1;
+      if (this.events > EVENTS_MAX)
+        throw new Violation('nothing is lost', `more than ${String(EVENTS_MAX)} events: something turns in a circle`);
       this.checks.afterEvent(
         this.nodes.map((node) => node.kernel),
         this.storage,
+        this.time.nowMs,
       );
     }
     await settled();
@@ -160,14 +172,14 @@ export class World {
     this.#managersStarted += 1;
     const id = `m${String(this.#managersStarted)}`;
     const clock = new ProcessClock(this.time, this.#drift());
-    const live: { kvCut: boolean } = { kvCut: false };
+    const live = { kvCut: false, watchStuck: false };
     const kv = this.kv.connect({
       beforeApply: () => this.#beforeKv(live),
       afterApply: () => this.#afterKv(live),
       scheduleDelivery: (_, deliver) => {
         const attempt = (): void => {
           // A watch that is cut off hears nothing until the way is free again.
-          if (live.kvCut) this.time.after(200, attempt);
+          if (live.kvCut || live.watchStuck) this.time.after(200, attempt);
           else clock.deliver(deliver);
         };
         this.time.after(this.random.float() * this.weather.watchDelayMsMax, attempt);
@@ -182,7 +194,7 @@ export class World {
       random: this.random,
       log: this.#logger(id),
       sessionTtlMs: this.options.sessionTtlMs,
-      brake: { ...DEFAULT_BRAKE, lostShareMax: 1 },
+      brake: this.options.mix.brake,
     });
     this.managers.push(Object.assign(live, { id, manager, clock }));
     this.trace(`manager ${id} starts`);
@@ -197,6 +209,7 @@ export class World {
 
   powerOn(node: SimNode): void {
     node.powered = true;
+    node.machine = new ProcessClock(this.time, node.rate);
     this.startGuardian(node);
     this.startAgent(node);
   }
@@ -205,6 +218,8 @@ export class World {
   powerOff(node: SimNode): void {
     this.trace(`node ${node.name} loses its power`);
     this.killAgent(node);
+    node.machine.kill();
+    node.helpersUntilMs = 0;
     node.guardian?.clock.kill();
     node.guardian = undefined;
     node.guardianFile = { mounts: [] };
@@ -212,19 +227,35 @@ export class World {
     node.powered = false;
   }
 
+  /** As soon as the helpers have ended that the agent before it has left running (rule 18). */
   startAgent(node: SimNode): void {
     if (!node.powered || node.agent !== undefined) return;
+    const waitMs = node.helpersUntilMs - this.time.nowMs;
+    if (waitMs > 0) {
+      this.time.after(waitMs, () => {
+        this.startAgent(node);
+      });
+      return;
+    }
     const clock = new ProcessClock(this.time, node.rate);
-    const driver = new FakeDriver({
+    const driver = new SimDriver(this.checks, {
       storage: this.storage,
       kernel: node.kernel,
-      // Mount helpers are processes of their own: they run on while the agent is stopped.
-      clock: this.#trueClock,
+      // Mount helpers are processes of their own: they run on while the agent is stopped or dead, but not without power.
+      clock: node.machine,
       name: 'fake',
-      fault: ({ method }) => this.#driverFault(method),
+      fault: ({ method }) => {
+        const fault = this.driverScript?.(method) ?? this.#driverFault(method);
+        if (fault?.kind === 'slow') node.helpersUntilMs = Math.max(node.helpersUntilMs, this.time.nowMs + fault.delayMs / node.rate + 1);
+        return fault;
+      },
     });
     const journal = node.disk.open({ beforeSync: () => this.#delay(clock, this.weather.diskDelayMsMax) });
-    const guardianLink = new SimGuardianLink(() => node.guardian, clock);
+    const guardianLink = new SimGuardianLink(
+      () => node.guardian,
+      clock,
+      () => this.random.float() * this.weather.diskDelayMsMax,
+    );
     const agent = Agent.start({
       node: node.name,
       labels: {},
@@ -282,12 +313,14 @@ export class World {
   #makeNode(name: NodeName): SimNode {
     return {
       name,
-      kernel: new FakeKernel(name),
+      kernel: new SimKernel(name, this.checks),
       disk: new MemoryDisk(),
       rate: this.#drift(),
       guardianFile: { mounts: [] },
       guardian: undefined,
       agent: undefined,
+      machine: this.#trueClock,
+      helpersUntilMs: 0,
       powered: false,
     };
   }
@@ -297,8 +330,9 @@ export class World {
     return 1 + (this.random.float() - 0.5) * 0.004;
   }
 
-  #fate(): readonly number[] {
+  #fate({ from, to }: BusMessage): readonly number[] {
     const { lossRate, doubleRate, delayMsMax } = this.weather;
+    if (this.congested.has(from) || this.congested.has(to)) return [CONGESTED_MS * (1 + this.random.float())];
     if (this.random.float() < lossRate) return [];
     const delay = (): number => this.random.float() * delayMsMax;
     return this.random.float() < doubleRate ? [delay(), delay() * 10] : [delay()];
@@ -321,6 +355,10 @@ export class World {
   }
 
   #driverFault(method: string): FakeFault | undefined {
+    if (method === 'create' && this.weather.createDelayMsMax > 0)
+      return { kind: 'slow', delayMs: this.random.float() * this.weather.createDelayMsMax, survivesEnd: true };
+    if ((method === 'mount' || method === 'unmount') && this.weather.mountDelayMsMax > 0)
+      return { kind: 'slow', delayMs: this.random.float() * this.weather.mountDelayMsMax, survivesEnd: true };
     const roll = this.random.float();
     if (roll >= this.weather.driverFaultRate)
       return roll < 0.3 ? { kind: 'slow', delayMs: this.random.float() * 20, survivesEnd: true } : undefined;
@@ -368,11 +406,7 @@ function shown(fields: LogFields | undefined): string {
   );
 }
 
-/** What volumes of the workload are like: every mode with a policy that can be kept. */
-export const KINDS: readonly { readonly accessMode: AccessMode; readonly takeover: TakeoverPolicy }[] = [
-  { accessMode: 'single-node-writer', takeover: 'lease' },
-  { accessMode: 'single-node-writer', takeover: 'manual' },
-  { accessMode: 'single-node-writer', takeover: 'storage' },
-  { accessMode: 'multi-node-single-writer', takeover: 'lease' },
-  { accessMode: 'multi-node-multi-writer', takeover: 'manual' },
-];
+/** Longer than a session lives, so that what was sent in one arrives in the next. */
+const CONGESTED_MS = 2_500;
+/** Ten times what any life has. */
+const EVENTS_MAX = 200_000;

@@ -5,8 +5,10 @@ import {
   decideRehome,
   pendingCommands,
   placementOf,
+  type NodeName,
   type OperationId,
   type PendingCommand,
+  type SessionDocument,
   type VolumeDocument,
   type VolumeName,
 } from '@volplane/domain';
@@ -104,8 +106,10 @@ export class Operations {
   async #run(document: VolumeDocument, command: PendingCommand): Promise<StepResult> {
     const session = this.#cache.sessions.get(command.node)?.document;
     if (session === undefined || session.nodeUid !== command.nodeUid) return await this.#withoutNode(document, command);
-    const answer = toCommandAnswer(
-      await this.#agents.ask(
+    const life = this.#lifeOf(command.node, session);
+    let answer: CommandAnswer;
+    try {
+      const asked = await this.#agents.ask(
         command.node,
         {
           type: 'command',
@@ -120,10 +124,30 @@ export class Operations {
           parameters: { ...command.parameters },
         },
         commandAnswer,
-        { timeoutMs: COMMAND_TIMEOUT_MS },
-      ),
-    );
+        { timeoutMs: COMMAND_TIMEOUT_MS, signal: life.signal },
+      );
+      answer = toCommandAnswer(asked);
+    } catch (error) {
+      // That life of the agent answers no more. Who has to act now, the document and the sessions say at the next step.
+      if (life.signal.aborted) return { progress: true };
+      throw error;
+    } finally {
+      life.forget();
+    }
     return await this.#record(document, command, answer);
+  }
+
+  /** A signal that fires when the node's session ends, or goes on in another incarnation. */
+  #lifeOf(node: NodeName, life: SessionDocument): { readonly signal: AbortSignal; readonly forget: () => void } {
+    const controller = new AbortController();
+    const forget = this.#cache.listen({
+      onSession: (changed) => {
+        const now = changed === node ? this.#cache.sessions.get(node)?.document : life;
+        if (now?.session !== life.session || now.incarnation !== life.incarnation)
+          controller.abort(new AppError('UNKNOWN_OUTCOME', `node ${node} went away while it was asked`, { node }));
+      },
+    });
+    return { signal: controller.signal, forget };
   }
 
   async #record(document: VolumeDocument, command: PendingCommand, answer: CommandAnswer): Promise<StepResult> {

@@ -1,0 +1,194 @@
+import type { AccessMode, TakeoverPolicy } from '@volplane/domain';
+import { DEFAULT_BRAKE, type BrakeLimits } from '@volplane/engine';
+import type { FaultName } from './faults.js';
+
+export interface VolumeKind {
+  readonly accessMode: AccessMode;
+  readonly takeover: TakeoverPolicy;
+}
+
+/** What a life is made of. Each seed lives through one mix; a few kinds of faults, often, find more than all kinds, seldom. */
+export interface Mix {
+  readonly name: string;
+  readonly nodes: number;
+  readonly managers: number;
+  readonly volumes: number;
+  readonly kinds: readonly VolumeKind[];
+  readonly callEveryMs: number;
+  /** How often each call is drawn, against the others. */
+  readonly calls: {
+    readonly create: number;
+    readonly mount: number;
+    readonly end: number;
+    readonly remove: number;
+    readonly transfer: number;
+  };
+  readonly faultEveryMs: number;
+  /** How often each fault is drawn, against the others; absent = never. */
+  readonly faults: Readonly<Partial<Record<FaultName, number>>>;
+  /** One mount id for each volume and node, again and again; else each mount has a new one. */
+  readonly reusesIds: boolean;
+  readonly brake: BrakeLimits;
+}
+
+/** Seeds go through the mixes in turn. */
+export function mixOf(seed: number): Mix {
+  return MIXES[seed % MIXES.length] ?? ALL;
+}
+
+const LEASE: VolumeKind = { accessMode: 'single-node-writer', takeover: 'lease' };
+const MANUAL: VolumeKind = { accessMode: 'single-node-writer', takeover: 'manual' };
+const STORAGE: VolumeKind = { accessMode: 'single-node-writer', takeover: 'storage' };
+const ONE_WRITER: VolumeKind = { accessMode: 'multi-node-single-writer', takeover: 'lease' };
+const MANY_WRITERS: VolumeKind = { accessMode: 'multi-node-multi-writer', takeover: 'manual' };
+
+/** Every kind of volume, call and fault. */
+const ALL: Mix = {
+  name: 'all',
+  nodes: 3,
+  managers: 2,
+  volumes: 5,
+  kinds: [LEASE, MANUAL, STORAGE, ONE_WRITER, MANY_WRITERS],
+  callEveryMs: 120,
+  calls: { create: 20, mount: 42, end: 28, remove: 7, transfer: 3 },
+  faultEveryMs: 700,
+  faults: {
+    'kill-manager': 1,
+    'stop-manager': 1,
+    'cut-manager': 1,
+    'late-watch': 1,
+    'kill-agent': 2,
+    'stop-agent': 1,
+    'power-off': 1,
+    'kill-guardian': 1,
+    isolate: 1,
+    congest: 1,
+    storm: 1,
+    'slow-creates': 1,
+    'slow-mounts': 1,
+    'stretch-leases': 1,
+    'break-mount': 1,
+    operator: 1,
+  },
+  reusesIds: false,
+  brake: { ...DEFAULT_BRAKE, lostShareMax: 1 },
+};
+
+const MIXES: readonly Mix[] = [
+  ALL,
+  {
+    ...ALL,
+    // Two nodes fight for two volumes while messages are lost, late and doubled.
+    name: 'churn',
+    nodes: 2,
+    volumes: 2,
+    kinds: [LEASE, MANUAL],
+    callEveryMs: 50,
+    calls: { create: 10, mount: 50, end: 40, remove: 1, transfer: 0 },
+    faultEveryMs: 1_000,
+    faults: { storm: 4, congest: 3, 'slow-mounts': 1, 'kill-agent': 2, 'late-watch': 1 },
+  },
+  {
+    ...ALL,
+    // Nodes come and go, and others take over.
+    name: 'takeovers',
+    managers: 3,
+    volumes: 2,
+    kinds: [LEASE, STORAGE],
+    callEveryMs: 60,
+    calls: { create: 15, mount: 65, end: 20, remove: 1, transfer: 1 },
+    faultEveryMs: 900,
+    faults: {
+      'power-off': 2,
+      isolate: 3,
+      'stop-agent': 3,
+      'kill-agent': 2,
+      'stretch-leases': 1,
+      'late-watch': 4,
+      congest: 6,
+      'slow-mounts': 3,
+      storm: 2,
+    },
+  },
+  {
+    ...ALL,
+    // Lease-bound mounts whose agents and guardians die.
+    name: 'guardians',
+    volumes: 3,
+    kinds: [LEASE],
+    callEveryMs: 60,
+    calls: { create: 15, mount: 65, end: 20, remove: 1, transfer: 0 },
+    faultEveryMs: 600,
+    faults: { 'kill-guardian': 3, 'stop-agent': 3, 'kill-agent': 4, isolate: 2, congest: 2, 'slow-mounts': 3, storm: 3 },
+  },
+  {
+    ...ALL,
+    // Volumes are made and removed by slow drivers on nodes that vanish.
+    name: 'lives',
+    volumes: 4,
+    kinds: [MANUAL, MANY_WRITERS],
+    callEveryMs: 80,
+    calls: { create: 45, mount: 10, end: 10, remove: 30, transfer: 5 },
+    faultEveryMs: 800,
+    faults: {
+      'slow-creates': 6,
+      'stop-agent': 5,
+      isolate: 3,
+      'power-off': 1,
+      'kill-agent': 1,
+      'kill-manager': 1,
+      storm: 2,
+      'late-watch': 1,
+    },
+  },
+  {
+    ...ALL,
+    // Operators say that nodes are off, which come back at that moment.
+    name: 'operators',
+    managers: 3,
+    volumes: 2,
+    kinds: [MANUAL],
+    callEveryMs: 60,
+    calls: { create: 15, mount: 65, end: 20, remove: 2, transfer: 1 },
+    faultEveryMs: 500,
+    faults: { 'power-cycle': 4, operator: 4, 'force-release': 1, 'late-watch': 3, storm: 1 },
+  },
+  {
+    ...ALL,
+    // Many users of one mount.
+    name: 'users',
+    nodes: 2,
+    volumes: 2,
+    kinds: [MANUAL, MANY_WRITERS],
+    callEveryMs: 25,
+    calls: { create: 6, mount: 50, end: 44, remove: 0, transfer: 0 },
+    faultEveryMs: 1_500,
+    faults: { storm: 5, 'slow-mounts': 3, 'kill-agent': 2, 'break-mount': 2 },
+  },
+  {
+    ...ALL,
+    // Callers that use a mount id again.
+    name: 'returns',
+    nodes: 2,
+    volumes: 2,
+    kinds: [MANUAL, MANY_WRITERS],
+    callEveryMs: 60,
+    calls: { create: 6, mount: 47, end: 47, remove: 0, transfer: 0 },
+    faultEveryMs: 1_500,
+    faults: { storm: 6, 'kill-agent': 1, 'late-watch': 1 },
+    reusesIds: true,
+  },
+  {
+    ...ALL,
+    // Half of the nodes vanish at once: nothing may be taken over.
+    name: 'disasters',
+    nodes: 6,
+    volumes: 8,
+    kinds: [LEASE, STORAGE],
+    callEveryMs: 40,
+    calls: { create: 20, mount: 70, end: 10, remove: 0, transfer: 0 },
+    faultEveryMs: 5_000,
+    faults: { disaster: 1 },
+    brake: DEFAULT_BRAKE,
+  },
+];

@@ -1,0 +1,164 @@
+import { inFile, type Mutant } from './mutant.js';
+
+const COMMANDS = inFile('packages/engine/src/agent/commands.ts');
+const LIFE = inFile('packages/domain/src/life.ts');
+const OWNERSHIP = inFile('packages/domain/src/ownership.ts');
+const RELEASE = inFile('packages/domain/src/release.ts');
+const GLOBAL_MOUNTS = inFile('packages/engine/src/agent/global-mounts.ts');
+const DRIVER_SET = inFile('packages/engine/src/agent/driver-set.ts');
+const FAKE_DRIVER = inFile('packages/testkit/src/fakes/fake-driver.ts');
+const BRAKE = inFile('packages/engine/src/manager/brake.ts');
+const WORLD = inFile('test/sim/world.ts');
+
+/** Guards of volumes as they are made, moved and removed, and the brake. */
+export const GUARDS_OF_LIVES: readonly Mutant[] = [
+  {
+    name: 'remove-forward',
+    rule: '15: a remove that was sent only goes forward',
+    shownBy: 'trace',
+    seeds: 300,
+    why: 'not analysed',
+    edits: [
+      COMMANDS(
+        "command.kind === 'remove' || !hasReason(error, ...KNOWN_FAILURES)",
+        "!hasReason(error, ...KNOWN_FAILURES, 'DRIVER_UNAVAILABLE')",
+      ),
+      LIFE(
+        "if (answer.result.type === 'failed') return unchanged(document);",
+        `if (answer.result.type === 'failed') {
+    const back: VolumeDocument = { ...withoutOperation(document), phase: 'ready' };
+    return commit(back, back);
+  }`,
+      ),
+    ],
+  },
+  {
+    name: 'remove-acknowledged',
+    rule: '15: the end of a session acknowledges no remove',
+    shownBy: 'seeds',
+    seeds: 300,
+    edits: [
+      OWNERSHIP(
+        'document.formerOwners.filter((former) => lostWord(view, former) === undefined);',
+        'document.formerOwners.filter((former) => view.session(former.node) !== undefined);',
+      ),
+    ],
+  },
+  {
+    name: 'command-incarnation',
+    rule: '15: a command names the incarnation',
+    shownBy: 'nothing',
+    seeds: 300,
+    why: 'agents answer a repeated operation from their journal',
+    edits: [COMMANDS(' && live.incarnation === message.incarnation) return;', ') return;')],
+  },
+  {
+    name: 'word-compare',
+    rule: '16: an operator’s word compares that the node has no session',
+    shownBy: 'trace',
+    seeds: 300,
+    why: 'not analysed',
+    edits: [RELEASE('{ released: true }, [gone]);', '{ released: true }, []);')],
+  },
+  {
+    name: 'create-answer',
+    rule: '17: the answer to a create counts for its owner and epoch only',
+    shownBy: 'trace',
+    seeds: 300,
+    why: 'not analysed',
+    edits: [
+      LIFE(' || document.epoch !== answer.epoch) return', ') return'),
+      LIFE(
+        `if (document.ownerUid !== answer.nodeUid) return unchanged(document);
+  if (answer`,
+        'if (answer',
+      ),
+    ],
+  },
+  {
+    name: 'create-answer-epoch',
+    rule: '17: the answer to a create counts for its epoch only',
+    shownBy: 'nothing',
+    seeds: 300,
+    why: "the answer's node is compared as well",
+    edits: [LIFE(' || document.epoch !== answer.epoch) return', ') return')],
+  },
+  {
+    name: 'agent-epoch',
+    rule: '17: an agent refuses a command with a lower epoch',
+    shownBy: 'seeds',
+    seeds: 200,
+    edits: [
+      COMMANDS('if (memory !== undefined && command.epoch < memory.epoch) throw', 'if (memory !== undefined && command.epoch < 0) throw'),
+    ],
+  },
+  {
+    name: 'agent-epoch-claim',
+    rule: '17: an agent refuses a grant with a lower epoch',
+    shownBy: 'nothing',
+    seeds: 300,
+    why: 'the record grants no lower epoch; a storage that checks epochs would refuse it',
+    edits: [GLOBAL_MOUNTS('seen !== undefined && seen.epoch > epoch', 'seen !== undefined && seen.epoch < 0')],
+  },
+  {
+    name: 'former-owners',
+    rule: '18: former owners stay listed until they have removed it',
+    shownBy: 'seeds',
+    seeds: 300,
+    edits: [
+      OWNERSHIP(
+        'const formerOwners = [...document.formerOwners.filter((former) => former.nodeUid !== leaving.nodeUid), leaving];',
+        'const formerOwners = document.formerOwners.filter((former) => former.nodeUid !== leaving.nodeUid);',
+      ),
+    ],
+  },
+  {
+    name: 'one-driver-call',
+    rule: '18: a command waits for the driver call before it',
+    shownBy: 'nothing',
+    seeds: 300,
+    why: 'drivers take a repeated call',
+    edits: [DRIVER_SET('if (before !== undefined) await before;', '')],
+  },
+  {
+    name: 'uid-epochs',
+    rule: '1: epochs are kept by uid',
+    shownBy: 'seeds',
+    seeds: 60,
+    edits: [
+      COMMANDS('const memory = this.#book.command(command.uid);', 'const memory = this.#book.command(command.name as never);'),
+      COMMANDS('commands: { [command.uid]: begun }', 'commands: { [command.name]: begun }'),
+      COMMANDS('commands: { [command.uid]: { ...begun, answer } }', 'commands: { [command.name]: { ...begun, answer } }'),
+    ],
+  },
+  {
+    name: 'uid-objects',
+    rule: '1: a driver tells its objects apart by uid',
+    shownBy: 'trace',
+    seeds: 300,
+    why: 'not analysed',
+    edits: [FAKE_DRIVER('return present?.uid === volume.uid ? present : undefined;', 'return present;')],
+  },
+  {
+    name: 'release-uid',
+    rule: '1: a release names the uid',
+    shownBy: 'nothing',
+    seeds: 300,
+    why: 'seq belongs to the node, not to the volume: an old one ends no claim of the new volume',
+    edits: [RELEASE('document.uid !== release.uid || mine === undefined', 'mine === undefined')],
+  },
+  {
+    name: 'brake',
+    rule: 'the brake on mass takeovers',
+    shownBy: 'seeds',
+    seeds: 200,
+    edits: [BRAKE('if (lost <= 1 || lost <= nodes * this.#limits.lostShareMax) return undefined;', 'if (lost >= 0) return undefined;')],
+  },
+  {
+    name: 'left-calls',
+    rule: '18: a restarted agent waits for the driver calls that its predecessor left running',
+    shownBy: 'seeds',
+    seeds: 500,
+    edits: [WORLD('if (waitMs > 0) {', 'if (waitMs > 1e9) {')],
+  },
+];

@@ -1,0 +1,25 @@
+/** A guard, and how it is switched off. */
+export interface Mutant {
+  readonly name: string;
+  /** The rule of docs/ownership.md, by number, and what the guard does for it. */
+  readonly rule: string;
+  /**
+   * What shows that it is missed. `seeds`: a violation within `seeds` seeds. `trace`: only the scripted trace of its rule; so many seeds
+   * find nothing, for the reason in `why`. `nothing`: other guards cover it, see `why`.
+   */
+  readonly shownBy: 'seeds' | 'trace' | 'nothing';
+  readonly seeds: number;
+  readonly why?: string;
+  readonly edits: readonly Edit[];
+}
+
+/** `text` is in `file` exactly once. */
+export interface Edit {
+  readonly file: string;
+  readonly text: string;
+  readonly replacement: string;
+}
+
+export function inFile(file: string): (text: string, replacement: string) => Edit {
+  return (text, replacement) => ({ file, text, replacement });
+}
