@@ -4,6 +4,7 @@ import { MANAGERS_SUBJECT, openAnswer, openCallAnswer, type ManagerMessage } fro
 import type { z } from 'zod';
 import type { CallContext } from '../api.js';
 import type { Callable } from '../api-call.js';
+import { repeatedRequest } from './repeated-request.js';
 
 /** Speaks to any manager. */
 export class Managers {
@@ -40,7 +41,8 @@ export class Managers {
   async #request(message: ManagerMessage, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<unknown> {
     const beganMs = this.#clock.monotonicMs();
     try {
-      return await this.#bus.request(MANAGERS_SUBJECT, message, options);
+      const send = (timeoutMs: number): Promise<unknown> => this.#bus.request(MANAGERS_SUBJECT, message, { ...options, timeoutMs });
+      return mayBeDoubled(message) ? await repeatedRequest(this.#clock, options.timeoutMs, send) : await send(options.timeoutMs);
     } catch (error) {
       if (hasReason(error, 'NODE_UNAVAILABLE'))
         throw new AppError('NO_MANAGER', 'no manager answers; global volumes cannot change for now', {}, error);
@@ -50,3 +52,24 @@ export class Managers {
     }
   }
 }
+
+/**
+ * Claims and releases carry a seq, so a second one changes nothing. A second create joins the first one's volume. A second remove
+ * could remove what somebody made after the first; what is not named here is not worth it, or has a caller that repeats it.
+ */
+function mayBeDoubled(message: ManagerMessage): boolean {
+  if (message.type === 'call') return DOUBLED_CALLS.has(message.method);
+  return message.type === 'claim' || message.type === 'release';
+}
+
+const DOUBLED_CALLS: ReadonlySet<string> = new Set<Callable>([
+  'createVolume',
+  'getVolume',
+  'listVolumes',
+  'explainVolume',
+  'getStatus',
+  'listSnapshots',
+  'listNodes',
+  'getNode',
+  'listDrivers',
+]);
