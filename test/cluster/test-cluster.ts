@@ -1,13 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { AppError } from '@volplane/base';
 import type { CallContext } from '@volplane/engine';
 import { createClient, type VolplaneClient } from '@volplane/rpc';
-import { startEtcd, startNatsServer, waitFor, type EtcdServer, type NatsServer } from '@volplane/testkit';
+import { makeTestFolder, startEtcd, startNatsServer, waitFor, type EtcdServer, type NatsServer, type TestFolder } from '@volplane/testkit';
+import { killGuardian } from './power.js';
 
 const SERVICES = fileURLToPath(new URL('../../services', import.meta.url));
 
@@ -70,22 +70,30 @@ export class TestCluster {
   readonly etcd: EtcdServer;
   readonly nats: NatsServer;
   readonly folder: string;
+  readonly #testFolder: TestFolder;
   readonly managers: ServiceProcess[] = [];
   readonly agents: ServiceProcess[] = [];
   readonly #clients: VolplaneClient[] = [];
 
-  private constructor(etcd: EtcdServer, nats: NatsServer, folder: string) {
+  private constructor(etcd: EtcdServer, nats: NatsServer, folder: TestFolder) {
     this.etcd = etcd;
     this.nats = nats;
-    this.folder = folder;
+    this.#testFolder = folder;
+    this.folder = folder.path;
   }
 
-  static async start(size: { readonly managers: number; readonly agents: number; readonly sessionTtlMs?: number }): Promise<TestCluster> {
-    const folder = await mkdtemp(join(tmpdir(), 'volplane-cluster-'));
+  /** Session TTL unless told: 10 s. `drivers` gives further entries of a node's driver file; `folder` is that of the cluster. */
+  static async start(size: {
+    readonly managers: number;
+    readonly agents: number;
+    readonly sessionTtlMs?: number;
+    readonly drivers?: (folder: string, node: string) => Promise<readonly object[]>;
+  }): Promise<TestCluster> {
+    const folder = await makeTestFolder();
     const [etcd, nats] = await Promise.all([startEtcd({}), startNatsServer({})]);
     const cluster = new TestCluster(etcd, nats, folder);
     try {
-      await mkdir(join(folder, 'shared'));
+      await mkdir(join(folder.path, 'shared'));
       for (let index = 1; index <= size.managers; index += 1) {
         cluster.managers.push(
           new ServiceProcess(`manager-${String(index)}`, 'manager', [
@@ -96,7 +104,10 @@ export class TestCluster {
           ]),
         );
       }
-      for (let index = 1; index <= size.agents; index += 1) cluster.agents.push(await cluster.#makeAgent(`node-${String(index)}`));
+      for (let index = 1; index <= size.agents; index += 1) {
+        const node = `node-${String(index)}`;
+        cluster.agents.push(await cluster.#makeAgent(node, (await size.drivers?.(folder.path, node)) ?? []));
+      }
       await Promise.all([...cluster.managers, ...cluster.agents].map((service) => service.start()));
       await cluster.settled();
       return cluster;
@@ -128,6 +139,10 @@ export class TestCluster {
     return client;
   }
 
+  dataDir(agent: ServiceProcess): string {
+    return join(this.folder, agent.name);
+  }
+
   get sharedRoot(): string {
     return join(this.folder, 'shared');
   }
@@ -136,14 +151,16 @@ export class TestCluster {
     await Promise.allSettled(this.#clients.map((client) => client.close()));
     await Promise.allSettled([...this.agents, ...this.managers].map((service) => service.kill('SIGKILL')));
     await Promise.allSettled([this.etcd.stop(), this.nats.stop()]);
-    await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    // Guardians outlive their agents, which is what they are for.
+    await Promise.allSettled(this.agents.map((agent) => killGuardian(this.dataDir(agent))));
+    await this.#testFolder.remove();
   }
 
-  async #makeAgent(node: string): Promise<ServiceProcess> {
+  async #makeAgent(node: string, more: readonly object[]): Promise<ServiceProcess> {
     const dataDir = join(this.folder, node);
     await mkdir(dataDir);
     const drivers = join(dataDir, 'drivers.json');
-    await writeFile(drivers, JSON.stringify([{ name: 'shared', kind: 'shared', root: this.sharedRoot, unguarded: true }]));
+    await writeFile(drivers, JSON.stringify([{ name: 'shared', kind: 'shared', root: this.sharedRoot, unguarded: true }, ...more]));
     return new ServiceProcess(node, 'agent', [
       `--node=${node}`,
       `--data-dir=${dataDir}`,
@@ -178,8 +195,6 @@ export async function persist<T>(call: () => Promise<T>): Promise<T> {
 }
 
 export function context(timeoutMs = 30_000): CallContext {
-  return { signal: NEVER, timeoutMs };
+  // Nobody fires it: the client's own deadline ends a call.
+  return { signal: new AbortController().signal, timeoutMs };
 }
-
-/** The client's own deadline ends a call. */
-const NEVER = new AbortController().signal;
