@@ -23,9 +23,16 @@ export async function publishVolume(
   requireText(request.node_id, 'node_id', 2 * TEXT_BYTES_MAX);
   const capability = parseCapability(request.volume_capability);
   requireMap(request.volume_context, 'volume_context');
-  const meant = await getVolume(controller.api, request.volume_id, context);
-  const node = await getNode(controller, request.node_id, context);
-  const view = await getVolume(controller.api, request.volume_id, context, node.name);
+  const asked = {
+    meant: getVolume(controller.api, request.volume_id, context),
+    node: getNode(controller, request.node_id, context),
+    view: getVolume(controller.api, request.volume_id, context, request.node_id),
+  };
+  // Asked at once, told in their order: an unknown volume before an unknown node, whichever answered sooner.
+  await Promise.allSettled(Object.values(asked));
+  const meant = await asked.meant;
+  const node = await asked.node;
+  const view = await asked.view;
   if (view.uid !== meant.uid) throw hiddenBy(view);
   if (view.scope === 'local' && view.node !== node.name) {
     throw new CsiError('FAILED_PRECONDITION', `volume ${view.name} lives on node ${view.node} and cannot be used on ${node.name}`);
