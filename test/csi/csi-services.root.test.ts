@@ -5,7 +5,7 @@ import { systemClock } from '@volplane/base';
 import { findMount, systemMounts } from '@volplane/host';
 import { hasTool, isRoot, mountsBelow, waitFor } from '@volplane/testkit';
 import { CsiCluster, IMAGES } from './support/csi-cluster.js';
-import { MIB, SINGLE, VolumeUser } from './support/volume-user.js';
+import { MIB, refusalOf, SINGLE, VolumeUser } from './support/volume-user.js';
 
 /** The CSI door of real managers and agents, with real etcd, NATS and images: what crosses processes and crashes. */
 describe('csi services', () => {
@@ -16,7 +16,7 @@ describe('csi services', () => {
     cluster = await CsiCluster.start({
       nodes: ['n1', 'n2'],
       driver: 'image',
-      drivers: [IMAGES],
+      drivers: [IMAGES, { kind: 'image', name: 'disks', root: 'FOLDER/disks-NODE', scope: 'local' }],
       agentArgs: ['--csi-controller=true', '--labels=zone=NODE', '--csi-topology=zone'],
       managerArgs: ['--csi-topology=zone'],
     });
@@ -68,6 +68,34 @@ describe('csi services', () => {
     expect(nowhere.available_capacity).to.equal('0');
     const { accessible_topology } = await cluster.node('n2').call('NodeGetInfo', {});
     expect(accessible_topology.segments).to.deep.equal({ 'csi.volplane.io/node': 'n2', 'csi.volplane.io/zone': 'n2' });
+  });
+
+  it('make a local volume where the pod waits, reachable from that node alone, as its copies are', async () => {
+    const on = (node: string): object => ({ segments: { 'csi.volplane.io/node': node, 'csi.volplane.io/zone': node } });
+    const waiting = { requisite: [on('n1'), on('n2')], preferred: [on('n2'), on('n1')] };
+    const local = {
+      parameters: { driver: 'disks' },
+      volume_capabilities: [SINGLE.volume_capability],
+      capacity_range: { required_bytes: 16 * MIB },
+    };
+    const { volume } = await cluster.controller().call('CreateVolume', { name: 'near', ...local, accessibility_requirements: waiting });
+    const only2 = [{ segments: { 'csi.volplane.io/node': 'n2' } }];
+    expect(volume.accessible_topology).to.deep.equal(only2);
+    const id = { volume_id: volume.volume_id };
+    const refused = await refusalOf(user.attach(id, 'n1'));
+    expect(refused.code).to.equal('FAILED_PRECONDITION');
+    expect(refused.message).to.contain('lives on node n2');
+    await user.publish(id, 'near', 'n2');
+    const { entries } = await cluster.controller().call('ListVolumes', {});
+    expect(entries.find((entry) => entry.volume.volume_id === volume.volume_id)?.status.published_node_ids).to.deep.equal(['n2']);
+    const { snapshot } = await cluster.controller().call('CreateSnapshot', { name: 'near-1', source_volume_id: volume.volume_id });
+    const from = { volume_content_source: { snapshot: { snapshot_id: snapshot.snapshot_id } } };
+    const copy = await cluster.controller().call('CreateVolume', { name: 'near-copy', ...local, ...from });
+    expect(copy.volume.accessible_topology).to.deep.equal(only2);
+    await user.unpublish(id, 'near', 'n2');
+    await user.delete({ volume_id: copy.volume.volume_id });
+    await cluster.controller().call('DeleteSnapshot', { snapshot_id: snapshot.snapshot_id });
+    await user.delete(id);
   });
 
   it('snapshot, restore, grow and clone what was written', async () => {

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { parse, parseAllDocuments } from 'yaml';
 import { settingRows } from '@volplane/base';
 import { CSI_DEFAULTS, parseEndpoint } from '@volplane/csi';
 import { AGENT_SETTINGS } from '../../services/agent/src/config.js';
@@ -34,6 +35,22 @@ describe('the orchestrators’ examples', () => {
       expect([...new Set(used)].filter((name) => !known.includes(`\`${name}\``))).to.deep.equal([]);
     });
   }
+
+  it('of kubernetes are objects that kustomize finds, all but those that need more than every cluster has', async () => {
+    const all = await files('kubernetes');
+    for (const { name, text } of all) {
+      for (const document of parseAllDocuments(text)) {
+        expect(document.errors, name).to.deep.equal([]);
+        const object = document.toJS() as { readonly apiVersion?: string; readonly kind?: string };
+        expect(object.apiVersion, name).to.be.a('string');
+        expect(object.kind, name).to.be.a('string');
+      }
+    }
+    const kustomization = all.find(({ name }) => name.endsWith('kustomization.yaml'))?.text ?? '';
+    const { resources } = parse(kustomization) as { readonly resources: readonly string[] };
+    const apart = ['kustomization.yaml', 'snapshot-class.yaml'];
+    expect([...resources, ...apart].sort()).to.deep.equal(all.map(({ name }) => basename(name)).sort());
+  });
 
   it('of kubernetes name the plugin as it names itself', async () => {
     const texts = Object.fromEntries((await files('kubernetes')).map(({ name, text }) => [basename(name), text]));
