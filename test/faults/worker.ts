@@ -94,7 +94,7 @@ export class Worker {
         from: last.node,
         to,
         epoch,
-        ...(sinceMs === undefined ? {} : { tookMs: answeredMs - sinceMs }),
+        ...(sinceMs === undefined || sinceMs > answeredMs ? {} : { tookMs: answeredMs - sinceMs }),
       });
     } catch (error) {
       // Only the count of takeovers suffers.

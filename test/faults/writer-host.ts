@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { waitFor } from '@volplane/testkit';
 import type { UseEvent } from './history.js';
-import type { RecordHead, WriterLine, WriterOrder } from './writer-lines.js';
+import type { Place, RecordHead, WriterLine, WriterOrder } from './writer-lines.js';
 
 const MAIN = fileURLToPath(new URL('writer-process.ts', import.meta.url));
 
@@ -24,10 +24,10 @@ export class WriterHost {
     return this.#child?.pid;
   }
 
-  /** Begins to write through the mount at `folder`. */
-  start(head: RecordHead, mount: { readonly folder: string; readonly isMount: boolean }): void {
+  /** Begins to write. */
+  start(head: RecordHead, place: Place): void {
     this.#uses.set(head.writer, { acked: 0 });
-    this.#send({ order: 'start', head, ...mount });
+    this.#send({ order: 'start', head, place });
   }
 
   acked(writer: string): number {

@@ -15,10 +15,11 @@ export type WriterOrder = StartOrder | { readonly order: 'stop'; readonly writer
 export interface StartOrder {
   readonly order: 'start';
   readonly head: RecordHead;
-  /** Where the volume is on this node; with `isMount` a file system of its own. */
-  readonly folder: string;
-  readonly isMount: boolean;
+  readonly place: Place;
 }
+
+/** Where the volume is on this node, with `isMount` a file system of its own; or at a storage that checks epochs. */
+export type Place = { readonly folder: string; readonly isMount: boolean } | { readonly url: string };
 
 /** A line from them: one write acknowledged by the kernel, or the end and why. */
 export type WriterLine =

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { sleep, systemClock } from '@volplane/base';
 import { bootMs } from '@volplane/host';
-import { RECORD_BYTES, RECORDS_FILE, type StartOrder, type WriterLine, type WriterOrder } from './writer-lines.js';
+import { RECORD_BYTES, RECORDS_FILE, type Place, type StartOrder, type WriterLine, type WriterOrder } from './writer-lines.js';
 
 /**
  * The containers of one node, as one process: appends numbered, epoch-stamped records through mounts, each write acknowledged only when it is
@@ -22,36 +22,64 @@ for await (const line of createInterface({ input: process.stdin })) {
         say({ writer: order.head.writer, ended: 'stopped' });
       },
       (error: unknown) => {
-        say({
-          writer: order.head.writer,
-          ended: error instanceof Error && 'code' in error ? String(error.code) : error instanceof Error ? error.message : String(error),
-        });
+        say({ writer: order.head.writer, ended: endOf(error) });
       },
     );
 }
 
-async function write({ head, folder, isMount }: StartOrder): Promise<void> {
-  const file = await open(join(folder, RECORDS_FILE), constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_SYNC);
+async function write({ head, place }: StartOrder): Promise<void> {
+  const storage = 'url' in place ? remoteStorage(place.url, head.epoch) : await mountedStorage(place);
   try {
-    if (isMount) await checkMounted(file, folder);
     for (let number = 1; !stopped.has(head.writer); number += 1) {
       const record = `${JSON.stringify({ ...head, number }).padEnd(RECORD_BYTES - 1)}\n`;
       const startMs = bootMs();
       // One after the other: a record is begun when the one before is on the storage.
-      const { bytesWritten } = await file.write(record);
-      if (bytesWritten !== RECORD_BYTES) throw new Error(`wrote ${String(bytesWritten)} bytes of a record`);
+      await storage.append(record);
       say({ writer: head.writer, acked: number, startMs, endMs: bootMs() });
       await sleep(systemClock, PAUSE_MS);
     }
   } finally {
-    await file.close();
+    await storage.close();
   }
+}
+
+interface Storage {
+  append(record: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function mountedStorage({ folder, isMount }: Extract<Place, { readonly folder: string }>): Promise<Storage> {
+  const file = await open(join(folder, RECORDS_FILE), constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_SYNC);
+  if (isMount) await checkMounted(file, folder);
+  return {
+    append: async (record) => {
+      const { bytesWritten } = await file.write(record);
+      if (bytesWritten !== RECORD_BYTES) throw new Error(`wrote ${String(bytesWritten)} bytes of a record`);
+    },
+    close: () => file.close(),
+  };
+}
+
+/** A storage that is shown the epoch with every write. */
+function remoteStorage(url: string, epoch: number): Storage {
+  return {
+    append: async (record) => {
+      const response = await fetch(url, { method: 'POST', body: record, headers: { 'x-epoch': String(epoch) } });
+      if (!response.ok) throw new Error(await response.text());
+    },
+    close: () => Promise.resolve(),
+  };
 }
 
 /** A mount that is gone by now leaves the folder below it, which is no volume; an engine binds the mount, and has not this gap. */
 async function checkMounted(file: FileHandle, folder: string): Promise<void> {
   const [own, around] = await Promise.all([file.stat(), stat(dirname(folder))]);
   if (own.dev === around.dev) throw new Error('not mounted any more');
+}
+
+function endOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return 'code' in error ? String(error.code) : error.message;
 }
 
 function say(line: WriterLine): void {

@@ -1,4 +1,4 @@
-import { AppError, ComponentGroup, KeyedQueue, noTelemetry, type Clock, type Logger, type Random, type Telemetry } from '@volplane/base';
+import { ComponentGroup, KeyedQueue, noTelemetry, type Clock, type Logger, type Random, type Telemetry } from '@volplane/base';
 import type { NodeName, NodeUid, StringMap } from '@volplane/domain';
 import type { Bus, Guardian, Journal, VolumeDriver } from '@volplane/ports';
 import { acknowledged, HELD_ENTRIES_MAX } from '@volplane/wire';
@@ -11,6 +11,7 @@ import { clusterApi } from './cluster-api.js';
 import { Commands } from './commands.js';
 import { DriverSet } from './driver-set.js';
 import { GlobalMounts } from './global-mounts.js';
+import { GuardianReport } from './guardian-report.js';
 import { bookDigest, HeldLists } from './held-lists.js';
 import { LeaseGuard } from './lease-guard.js';
 import { LocalVolumes } from './local-volumes.js';
@@ -73,7 +74,6 @@ export class Agent {
     const api = new AgentApi({ node, book, local, mounts, managers, drivers, clock });
     const recovery = new Recovery({ parts: [mounts, local], clock, log });
     session.listen(sessionDuties({ mounts, guard, managers, session, local, clock, log }));
-    watchGuardian(options.guardian, session, managers, log);
     // Built for its listening: it presents the list when a heartbeat asks for it.
     new HeldLists({ book, session, managers, mounts, log });
 
@@ -84,6 +84,16 @@ export class Agent {
     group.start(recovery);
     group.start(session);
     group.start(releases);
+    const { guardian } = options;
+    if (guardian !== undefined) {
+      const tell = async (unguarded: boolean, signal: AbortSignal): Promise<void> => {
+        await managers.ask({ type: 'unguarded', ...session.speaker(), unguarded }, acknowledged, {
+          timeoutMs: UNGUARDED_TIMEOUT_MS,
+          signal,
+        });
+      };
+      group.start(new GuardianReport({ guardian, session, tell, armAll: () => mounts.armAll(), clock, random, log }));
+    }
     const subscription = serveManagers({ node, bus, book, session, commands, mounts, api, clock, log });
     group.own({ name: 'managers', close: () => subscription.close() });
     return new Agent(api, clusterApi(managers), book, session, group);
@@ -135,22 +145,6 @@ function sessionDuties(parts: {
         });
     },
   };
-}
-
-/** A dead guardian is told to the managers at once, so that the end of this node's session is no evidence (rule 20). */
-function watchGuardian(guardian: Guardian | undefined, session: AgentSession, managers: Managers, log: Logger): void {
-  if (guardian === undefined) return;
-  const tell = (): void => {
-    if (session.current() === undefined) return;
-    managers
-      .ask({ type: 'unguarded', ...session.speaker(), unguarded: !guardian.alive }, acknowledged, { timeoutMs: UNGUARDED_TIMEOUT_MS })
-      .catch((error: unknown) => {
-        if (error instanceof AppError) log.error('the state of the guardian could not be recorded', { alive: guardian.alive, error });
-        else throw error;
-      });
-  };
-  guardian.onChange(tell);
-  session.listen({ onBegan: tell });
 }
 
 /** Calls that wait for one volume on this node; the next is refused. */

@@ -117,6 +117,20 @@ export class GlobalMounts {
     );
   }
 
+  /** Arms what is held and lease-bound and the guardian does not know (rules 6 and 20). @throws AppError when one is not armed */
+  async armAll(): Promise<void> {
+    const bound = this.#book.mounts().filter((record) => record.state === 'held' && record.granted?.spec.takeover === 'lease');
+    await Promise.all(
+      bound.map((listed) =>
+        this.queue.run(listed.name, async () => {
+          const record = this.#book.mount(listed.name);
+          if (record?.state !== 'held' || record.seq !== listed.seq || record.granted === undefined) return;
+          await this.#guard.rearm(this.#drivers.get(record.granted.spec.driver, record.name), volumeOf(record), record);
+        }),
+      ),
+    );
+  }
+
   /** Brings a record of an earlier life, or of an interrupted step, to a state that the kernel agrees with (live restore, rule 14). */
   recover(name: VolumeName): Promise<void> {
     return this.queue.run(name, async () => {

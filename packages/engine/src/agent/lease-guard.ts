@@ -3,6 +3,9 @@ import type { TakeoverPolicy, VolumeUid } from '@volplane/domain';
 import type { DriverVolume, Guardian, VolumeDriver } from '@volplane/ports';
 import type { MountRecord } from './agent-book.js';
 
+/** What a driver says of aborts. */
+type Abortable = Pick<VolumeDriver, 'info' | 'abortTarget'>;
+
 /** The agent's side of the guardian: arms before a lease-bound mount, mounts under its gate, moves its deadlines (rules 6, 7, 19). */
 export class LeaseGuard {
   readonly #guardian: Guardian | undefined;
@@ -16,14 +19,14 @@ export class LeaseGuard {
   }
 
   /** Runs `mount` armed and gated. @throws AppError UNGUARDED, CAPABILITY_MISSING, SESSION_LOST */
-  async mount(driver: VolumeDriver, volume: DriverVolume, mount: () => Promise<string>): Promise<string> {
+  async mount(driver: Abortable, volume: DriverVolume, mount: () => Promise<string>): Promise<string> {
     const guardian = this.#alive(volume.name);
     await this.#arm(guardian, driver, volume);
     return await guardian.gate(volume.uid, MOUNT_MS_MAX, mount);
   }
 
   /** After a restart: what is lease-bound and unarmed is armed again, with the deadline that is left. */
-  async rearm(driver: VolumeDriver, volume: DriverVolume, record: MountRecord): Promise<void> {
+  async rearm(driver: Abortable, volume: DriverVolume, record: MountRecord): Promise<void> {
     if (record.granted?.spec.takeover !== 'lease') return;
     const guardian = this.#guardian;
     if (guardian === undefined || !guardian.alive) {
@@ -44,7 +47,7 @@ export class LeaseGuard {
     guardian?.extend(guardian.now() + remainingMs);
   }
 
-  async #arm(guardian: Guardian, driver: VolumeDriver, volume: DriverVolume): Promise<void> {
+  async #arm(guardian: Guardian, driver: Abortable, volume: DriverVolume): Promise<void> {
     const target = await driver.abortTarget?.(volume);
     if (target === undefined) {
       throw new AppError(
