@@ -22,4 +22,5 @@ export {
   type Settings,
   type SettingTable,
 } from './settings.js';
+export { SharedWork } from './shared-work.js';
 export { noTelemetry, PHASES, type Phase, type Telemetry } from './telemetry.js';

@@ -1,12 +1,13 @@
-import { lstat, mkdir, opendir, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, opendir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@volplane/base';
 import { isVolumeName, parseVolumeName, type StringMap } from '@volplane/domain';
-import { findMountsBelow, syncDirectory, writeFileAtomic } from '@volplane/host';
+import { findMountsBelow } from '@volplane/host';
 import type { DriverVolume, FoundVolume } from '@volplane/ports';
 import type { DriverContext } from './driver-context.js';
 import { fsFault, hasCode, withFsFaults } from './fs-fault.js';
 import { FolderTrash } from './folder-trash.js';
+import { PublishConvoy } from './publish-convoy.js';
 import { MARKER_FILE, readMarker, type VolumeMarker } from './volume-marker.js';
 
 /** What stands at a volume's place. `unreadable`: its marker cannot be read, so it may be anybody's. */
@@ -26,11 +27,13 @@ export class VolumeFolders {
   readonly root: string;
   readonly trash: FolderTrash;
   readonly #context: DriverContext;
+  readonly #convoy: PublishConvoy;
 
   /** @param options.trashKeepMs - how long removed data stays in `.trash`; 0: until the remove is answered */
   constructor(context: DriverContext, options: { readonly root: string; readonly trashKeepMs: number }) {
     this.#context = context;
     this.root = options.root;
+    this.#convoy = new PublishConvoy(this.root);
     this.trash = new FolderTrash(context, { root: this.root, keepMs: options.trashKeepMs });
   }
 
@@ -79,7 +82,6 @@ export class VolumeFolders {
     const staged = `${this.stagedPrefix(volume)}${this.#context.random.hex(8)}`;
     try {
       await this.#stage({ ...markerOf(volume, this.#context.clock.wallMs()), ...(details === undefined ? {} : { details }) }, staged, fill);
-      await this.#context.onStep('staged');
       await this.#publish(volume, staged);
     } catch (error) {
       await discard(staged);
@@ -131,17 +133,32 @@ export class VolumeFolders {
   }
 
   async #stage(marker: VolumeMarker, staged: string, fill: (stagedFolder: string) => Promise<void>): Promise<void> {
-    await mkdir(join(this.root, STAGING), { recursive: true, mode: 0o700 });
-    await mkdir(staged, { mode: FOLDER_MODE });
+    await this.#makeStaged(staged);
     await this.#context.onStep('staging folder made');
     await fill(staged);
-    await writeFileAtomic(join(staged, MARKER_FILE), `${JSON.stringify(marker, undefined, 2)}\n`);
+    // Nobody looks into a staged folder, so its files are made durable and visible with it, by the convoy.
+    await writeFile(join(staged, MARKER_FILE), `${JSON.stringify(marker, undefined, 2)}\n`, { mode: MARKER_MODE });
+  }
+
+  async #makeStaged(staged: string): Promise<void> {
+    try {
+      await mkdir(staged, { mode: FOLDER_MODE });
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+      await mkdir(join(this.root, STAGING), { recursive: true, mode: 0o700 });
+      await mkdir(staged, { mode: FOLDER_MODE });
+    }
   }
 
   /** A staged folder is never empty, so this rename fails on a folder that somebody else put there first. */
   async #publish(volume: DriverVolume, staged: string): Promise<void> {
     try {
-      await rename(staged, this.folder(volume.name));
+      await this.#convoy.publish({
+        staged,
+        place: this.folder(volume.name),
+        beforeRename: () => this.#context.onStep('staged'),
+        afterRename: () => this.#context.onStep('published'),
+      });
     } catch (error) {
       if (!hasCode(error, 'ENOTEMPTY', 'EEXIST', 'ENOTDIR')) throw error;
       const winner = await this.look(volume);
@@ -149,8 +166,6 @@ export class VolumeFolders {
       if (winner.kind === 'own') return;
       throw this.foreign(volume, winner.kind === 'foreign' ? winner.fault : 'it came and went during the create');
     }
-    await this.#context.onStep('published');
-    await syncDirectory(this.root);
   }
 
   async #take(volume: DriverVolume): Promise<string | undefined> {
@@ -185,7 +200,12 @@ function markerOf(volume: DriverVolume, nowMs: number): VolumeMarker {
 /** Undefined: there is nothing. */
 async function markerAt(folder: string): Promise<VolumeMarker | { readonly fault: string; readonly unreadable: boolean } | undefined> {
   try {
-    if (!(await lstat(folder)).isDirectory()) return { fault: 'it is not a folder', unreadable: false };
+    const found = await lstat(folder).catch((error: unknown) => {
+      if (hasCode(error, 'ENOENT')) return undefined;
+      throw error;
+    });
+    if (found === undefined) return undefined;
+    if (!found.isDirectory()) return { fault: 'it is not a folder', unreadable: false };
     const marker = await readMarker(join(folder, MARKER_FILE));
     return 'fault' in marker ? { fault: `${MARKER_FILE}: ${marker.fault}`, unreadable: true } : marker;
   } catch (error) {
@@ -216,3 +236,5 @@ async function discard(staged: string): Promise<void> {
 const STAGING = '.staging';
 /** As moby's: others may pass through to the data, not look around. */
 const FOLDER_MODE = 0o701;
+/** Only the owner reads what a daemon stores. */
+const MARKER_MODE = 0o600;

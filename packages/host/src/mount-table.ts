@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { AppError } from '@volplane/base';
+import { AppError, SharedWork } from '@volplane/base';
 
 /** One line of /proc/self/mountinfo (proc(5)); paths have their escapes undone. */
 export interface MountEntry {
@@ -23,13 +23,22 @@ export interface MountEntry {
  *
  * @throws AppError DRIVER_UNAVAILABLE when the kernel's table cannot be read
  */
-export async function readMountTable(): Promise<readonly MountEntry[]> {
+export function readMountTable(): Promise<readonly MountEntry[]> {
+  return reading.run();
+}
+
+/** Many calls look at once, at a table of thousands of lines that rarely changes: they share a read, and the parsed table while it is the same. */
+const reading = new SharedWork(async () => {
   try {
-    return parseMountTable(await readFile('/proc/self/mountinfo', 'utf8'));
+    const text = await readFile('/proc/self/mountinfo', 'utf8');
+    if (text !== latest.text) latest = { text, table: parseMountTable(text) };
+    return latest.table;
   } catch (error) {
     throw new AppError('DRIVER_UNAVAILABLE', "the kernel's mount table cannot be read; is /proc mounted?", {}, error);
   }
-}
+});
+
+let latest: { readonly text: string; readonly table: readonly MountEntry[] } = { text: '', table: [] };
 
 /** Lines that do not parse are left out: a kernel to come may write some that we do not know. */
 export function parseMountTable(text: string): readonly MountEntry[] {

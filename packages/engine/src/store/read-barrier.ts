@@ -1,4 +1,4 @@
-import type { Clock } from '@volplane/base';
+import { SharedWork, type Clock } from '@volplane/base';
 import type { KvStore } from '@volplane/ports';
 
 /**
@@ -6,21 +6,18 @@ import type { KvStore } from '@volplane/ports';
  * and each reader goes on when the cache has reached the answer.
  */
 export class ReadBarrier {
-  readonly #kv: KvStore;
+  readonly #question: SharedWork<number>;
   readonly #clock: Clock;
-  /** The question that readers who come now may share: it is asked after they came. */
-  #next: Promise<number> | undefined;
-  #asking: Promise<number> | undefined;
   #waiters: Waiter[] = [];
 
   constructor(kv: KvStore, clock: Clock) {
-    this.#kv = kv;
+    this.#question = new SharedWork(() => kv.currentRevision());
     this.#clock = clock;
   }
 
   /** @returns false when the cache did not reach the store's revision within {@link CATCH_UP_MS} */
   async pass(reached: () => number, signal?: AbortSignal): Promise<boolean> {
-    const revision = await this.#ask();
+    const revision = await this.#question.run();
     signal?.throwIfAborted();
     if (reached() >= revision) return true;
     return await new Promise((resolve) => {
@@ -44,27 +41,6 @@ export class ReadBarrier {
       }
     }
     this.#waiters = still;
-  }
-
-  #ask(): Promise<number> {
-    if (this.#next !== undefined) return this.#next;
-    const before = this.#asking;
-    if (before === undefined) return this.#start();
-    // A question in flight may have been answered before this reader came; the next one serves it.
-    const start = (): Promise<number> => {
-      this.#next = undefined;
-      return this.#start();
-    };
-    this.#next = before.then(start, start);
-    return this.#next;
-  }
-
-  #start(): Promise<number> {
-    const asking = this.#kv.currentRevision().finally(() => {
-      if (this.#asking === asking) this.#asking = undefined;
-    });
-    this.#asking = asking;
-    return asking;
   }
 }
 

@@ -1,0 +1,1 @@
+export const ECHO_PATH = '/bench.Echo/Echo';
