@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,7 +33,7 @@ export class ServiceProcess {
     const logPath = join(folder, `${label}.log`);
     const log = openSync(logPath, 'a');
     const profile = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(profileFolder, label)}`];
-    const child = spawn(process.execPath, [...profile, join(SERVICES, service, 'dist/main.js'), ...args], { stdio: ['ignore', log, log] });
+    const child = spawn(process.execPath, [...profile, ...programOf(service), ...args], { stdio: ['ignore', log, log] });
     closeSync(log);
     return new ServiceProcess(child, logPath);
   }
@@ -79,6 +79,13 @@ export class ServiceProcess {
     child.kill(signal);
     await ended;
   }
+}
+
+/** What is built is what is measured; without a build, as in a test of the bench itself, the source. */
+function programOf(service: string): readonly string[] {
+  const built = join(SERVICES, service, 'dist/main.js');
+  if (existsSync(built)) return [built];
+  return ['--import=tsx', '--conditions=@volplane/source', join(SERVICES, service, 'src/main.ts')];
 }
 
 /** Seconds of processor time that a process has used, in user and kernel mode; 0 when it is gone. */

@@ -10,9 +10,9 @@ export const DATA_FOLDER = '_data';
 /** For {@link VolumeFolders.create}. */
 export async function makeDataFolder(stagedFolder: string): Promise<void> {
   const path = join(stagedFolder, DATA_FOLDER);
-  await mkdir(path, DATA_MODE);
+  await mkdir(path);
   // Whatever the umask of the agent is.
-  if ((process.umask() & DATA_MODE) !== 0) await chmod(path, DATA_MODE);
+  await chmod(path, DATA_MODE);
 }
 
 /** A link in place of the data folder would lead a mount, and then the user, elsewhere. @throws AppError FOREIGN_DATA */
