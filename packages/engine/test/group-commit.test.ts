@@ -106,6 +106,19 @@ describe('GroupCommit', () => {
     expect(batches.map((batch) => batch.length)).to.deep.equal([2, 2, 1]);
   });
 
+  it('lets nobody wait for those who came later, and not for the key of another', async () => {
+    const { kv, batches, held } = heldStore();
+    const commits = committer(kv);
+    const flood = Array.from({ length: 400 }, () => commits.submit(transaction([], put('hot'))));
+    const single = commits.submit(transaction([], put('single')));
+    const later = Array.from({ length: 100 }, (_, index) => commits.submit(transaction([], put(`later${String(index)}`))));
+    await waitFor(() => batches.length > 0, { what: 'the first batch is in flight' });
+    // The first of the flood, and right behind it who wants another key.
+    expect(batches[0]?.slice(0, 2).map(({ writes }) => writes[0]?.key)).to.deep.equal(['hot', 'single']);
+    held.open();
+    await Promise.all([...flood, single, ...later]);
+  });
+
   it('refuses with OVERLOADED when too many wait, without sending anything', async () => {
     const { kv, batches } = heldStore();
     const commits = committer(kv);
