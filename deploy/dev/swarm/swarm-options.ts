@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { boolean, integer, nonEmpty, oneOf, readSettings, type Settings } from '@volplane/base';
+import { boolean, integer, nonEmpty, oneOf, readSettings, text, type Settings } from '@volplane/base';
 
 /** Every setting of the development swarm; shown by `npm start -- --help`. */
 export const SWARM_SETTINGS = {
@@ -15,6 +15,11 @@ export const SWARM_SETTINGS = {
   natsPort: { help: 'Port of NATS.', fallback: '7422', parse: integer(1, 65_000) },
   managerPort: { help: 'Port of the first manager; the others follow.', fallback: '7400', parse: integer(1, 65_000) },
   agentPort: { help: 'Port of the first agent; the others follow.', fallback: '7430', parse: integer(1, 65_000) },
+  dockerPlugins: {
+    help: 'Folder in which the first agent serves Docker plugins, for an engine on this machine: /run/docker/plugins; empty = none.',
+    fallback: '',
+    parse: text,
+  },
   sessionTtlMs: { help: 'How long a silent node’s session lives, in milliseconds.', fallback: '5000', parse: integer(2_000, 600_000) },
   logLevel: {
     help: 'Level of the processes’ logs in the folder: error, warn, info or debug.',

@@ -111,7 +111,7 @@ async function startManagers({ options, addresses, processes, say }: SwarmParts)
 
 async function startAgents({ options, addresses, processes, say }: SwarmParts): Promise<readonly Child[]> {
   const children: Child[] = [];
-  for (const { node, address, socket } of addresses.agents) {
+  for (const [index, { node, address, socket }] of addresses.agents.entries()) {
     say(`agent ${node} on ${address} and ${socket}`);
     const dataDir = join(options.folder, node);
     await mkdir(dataDir, { recursive: true });
@@ -121,6 +121,8 @@ async function startAgents({ options, addresses, processes, say }: SwarmParts): 
       JSON.stringify([{ name: 'shared', kind: 'shared', root: join(options.folder, 'shared'), unguarded: true }], null, 2),
     );
     const args = [`--node=${node}`, `--data-dir=${dataDir}`, `--listen=${socket},${address}`, `--drivers=${drivers}`];
+    // Their names in the plugin folder are the same for every agent.
+    if (index === 0 && options.dockerPlugins !== '') args.push(`--docker-plugins=${options.dockerPlugins}`);
     children.push(await startService(options, processes, 'agent', node, args, addresses.nats, address));
   }
   return children;

@@ -1,7 +1,8 @@
 import { mkdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@volplane/base';
-import { writeFileAtomic } from '@volplane/host';
+import { findIdentity, writeFileAtomic } from '@volplane/host';
+import type { WatchedFile } from './socket-watcher.js';
 
 /** How an engine reaches a plugin over TCP. */
 export interface DiscoveryEntry {
@@ -24,10 +25,10 @@ export interface TlsClientPaths {
  * Writes the file by which an engine finds the plugin: `NAME.spec` for plain TCP, `NAME.json` with TLS.
  *
  * @param folder - `/etc/docker/plugins` or `/usr/lib/docker/plugins`
- * @returns the file's path
+ * @returns which file it is
  * @throws AppError FOREIGN_DATA when a file of that name describes another plugin
  */
-export async function writeDiscoveryFile(folder: string, entry: DiscoveryEntry): Promise<string> {
+export async function writeDiscoveryFile(folder: string, entry: DiscoveryEntry): Promise<WatchedFile> {
   await mkdir(folder, { recursive: true, mode: 0o755 });
   const path = join(folder, entry.name + (entry.tls === undefined ? '.spec' : '.json'));
   const old = await readFile(path, 'utf8').catch(() => '');
@@ -37,7 +38,9 @@ export async function writeDiscoveryFile(folder: string, entry: DiscoveryEntry):
     });
   }
   await writeFileAtomic(path, toText(entry), { mode: 0o644 });
-  return path;
+  const identity = await findIdentity(path);
+  if (identity === undefined) throw new AppError('FOREIGN_DATA', `${path} was taken away while it was written`, { path });
+  return { path, identity };
 }
 
 /** Not there: fine. */

@@ -12,7 +12,7 @@ import { GUARD_PROTOCOL } from './guard/guard-request.js';
 import { PluginEndpoint, type PluginEndpointOptions, type TlsServerFiles } from './plugin-endpoint.js';
 import { PluginSocket } from './plugin-socket.js';
 import { VOLUME_PROTOCOL, type Method, type PluginRequest } from './protocol.js';
-import { SocketWatcher } from './socket-watcher.js';
+import { SocketWatcher, type WatchedFile } from './socket-watcher.js';
 import { VolumeCalls, type DoorApi } from './volume-calls.js';
 
 /** One plugin as engines see it: its name, and the driver whose volumes it serves. */
@@ -63,7 +63,7 @@ export interface DockerPluginServerOptions {
 /**
  * The Docker door of one agent: a volume plugin for each driver.
  *
- * The sockets vanish with the process, also after `kill -9`: a child process removes them. While it runs, a sweep puts a
+ * The sockets and discovery files vanish with the process, also after `kill -9`: a child process removes them. While it runs, a sweep puts a
  * socket back that something removed.
  */
 export class DockerPluginServer implements Resource {
@@ -71,7 +71,7 @@ export class DockerPluginServer implements Resource {
   readonly #options: DockerPluginServerOptions;
   readonly #plugins: Plugin[] = [];
   readonly #sockets: KeptSocket[] = [];
-  readonly #tcp: { readonly endpoint: PluginEndpoint<Method, PluginRequest>; readonly path: string }[] = [];
+  readonly #tcp: { readonly endpoint: PluginEndpoint<Method, PluginRequest>; readonly file: WatchedFile }[] = [];
   #watcher: SocketWatcher | undefined;
   #reconciling: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
   #cancelSweep: () => void = () => undefined;
@@ -155,11 +155,11 @@ export class DockerPluginServer implements Resource {
     });
     const { port = 0 } = endpoint;
     const entry = { name: spec.socketName, host: tcp.host, port, ...(tcp.tls !== undefined && { tls: tcp.tls.client }) };
-    const path = await writeDiscoveryFile(tcp.specFolder, entry).catch(async (error: unknown) => {
+    const file = await writeDiscoveryFile(tcp.specFolder, entry).catch(async (error: unknown) => {
       await endpoint.close(0);
       throw error;
     });
-    this.#tcp.push({ endpoint, path });
+    this.#tcp.push({ endpoint, file });
   }
 
   #endpointOptions({ socketName }: PluginSpec, calls: VolumeCalls): Omit<PluginEndpointOptions<Method, PluginRequest>, 'listen' | 'tls'> {
@@ -171,7 +171,8 @@ export class DockerPluginServer implements Resource {
   /** The watcher's list is fixed when it starts; a socket that was put back needs another one. */
   async #watch(): Promise<void> {
     const before = this.#watcher;
-    this.#watcher = await SocketWatcher.start(this.#sockets.map(({ path, identity }) => ({ path, identity })));
+    const sockets = this.#sockets.map(({ path, identity }) => ({ path, identity }));
+    this.#watcher = await SocketWatcher.start([...sockets, ...this.#tcp.map(({ file }) => file)]);
     await before?.dismiss();
   }
 
@@ -202,8 +203,8 @@ export class DockerPluginServer implements Resource {
     await Promise.all([this.#sweeping, this.#reconciling?.ended]);
     await Promise.all([
       ...this.#sockets.map((socket) => socket.close(CLOSE_GRACE_MS)),
-      ...this.#tcp.map(async ({ endpoint, path }) => {
-        await removeDiscoveryFile(path);
+      ...this.#tcp.map(async ({ endpoint, file }) => {
+        await removeDiscoveryFile(file.path);
         await endpoint.close(CLOSE_GRACE_MS);
       }),
     ]);

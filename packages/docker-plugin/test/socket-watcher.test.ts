@@ -16,8 +16,8 @@ describe('socket watcher', () => {
   let folder: string;
   let child: ChildProcess | undefined;
 
-  const serve = async (): Promise<ChildProcess> => {
-    const started = spawn(process.execPath, ['--import', 'tsx', '--conditions=@volplane/source', FIXTURE, folder], {
+  const serve = async (...more: readonly string[]): Promise<ChildProcess> => {
+    const started = spawn(process.execPath, ['--import', 'tsx', '--conditions=@volplane/source', FIXTURE, folder, ...more], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     child = started;
@@ -41,6 +41,15 @@ describe('socket watcher', () => {
     expect((await readdir(folder)).sort()).to.deep.equal(['volplane-local.sock', 'volplane.sock']);
     process.kill('SIGKILL');
     await waitFor(async () => (await readdir(folder)).length === 0, { what: 'the sockets are gone' });
+  });
+
+  it('removes the discovery files of a process that is killed, and no others', async () => {
+    const specs = join(folder, 'specs');
+    const process = await serve(specs);
+    await writeFile(join(specs, 'other.spec'), 'tcp://127.0.0.1:1');
+    expect((await readdir(specs)).sort()).to.deep.equal(['other.spec', 'volplane-local.spec', 'volplane.spec']);
+    process.kill('SIGKILL');
+    await waitFor(async () => (await readdir(specs)).join() === 'other.spec', { what: 'the discovery files are gone' });
   });
 
   it('leaves alone what took the place of a socket', async () => {
