@@ -1,10 +1,12 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@volplane/base';
 import { DockerPluginServer } from '@volplane/docker-plugin';
+import { parseDriverName } from '@volplane/domain';
 import { waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
+import { TestAuthority } from '../../packages/docker-plugin/test/test-authority.js';
 import { FakeCluster, serverOptions } from '../../packages/docker-plugin/test/fake-volumes.js';
 import { dockerSuite } from './support/docker-suite.js';
 import { TestEngine } from './support/test-engine.js';
@@ -172,6 +174,33 @@ dockerSuite('docker door under real engines', () => {
     expect(heldBy('n3', 'crash')).to.equal(1);
     await engine(3).remove('crash');
     await waitFor(() => heldBy('n3', 'crash') === 0, { what: 'the restarted container has let go' });
+  });
+
+  it('is found by its discovery file and served over TLS, and the file vanishes with the door', async () => {
+    const [host] = hosts;
+    if (host === undefined) throw new Error('the host did not start');
+    const authority = await TestAuthority.create();
+    try {
+      const files = { caFile: authority.path('ca.pem'), certFile: authority.path('client.pem'), keyFile: authority.path('client.key') };
+      const secure = await DockerPluginServer.open({
+        ...serverOptions(cluster, join(host.folder, 'unseen'), host.name),
+        sockets: [{ socketName: 'secure', driver: parseDriverName('shared'), scope: 'global' }],
+        tcp: { specFolder: host.specFolder, host: '127.0.0.1', port: 0, tls: { server: await authority.server(), client: files } },
+      });
+      await mkdir(join(storage, 'remote'));
+      const { status, text } = await engine(1).createVolume('remote', 'secure');
+      expect(status, text).to.equal(201);
+      expect(await readdir(host.specFolder)).to.deep.equal(['secure.json']);
+      const plan = { name: 'remote', volumes: { '/data': 'remote' }, driver: 'secure', script: 'echo text > /data/file' };
+      expect((await engine(1).run(plan)).status).to.equal(204);
+      expect(await engine(1).wait('remote')).to.equal(0);
+      expect(await readFile(join(storage, 'remote', 'file'), 'utf8')).to.equal('text\n');
+      await engine(1).remove('remote');
+      await secure.close();
+      expect(await readdir(host.specFolder)).to.deep.equal([]);
+    } finally {
+      await authority.remove();
+    }
   });
 
   it('lets no container lose its mount while the door restarts', async () => {

@@ -1,96 +1,38 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { DockerPluginServer } from '../src/index.js';
 import { FakeCluster, serverOptions } from './fake-volumes.js';
+import { TestAuthority } from './test-authority.js';
 
-const run = promisify(execFile);
-
-/** TLS on both sides, with certificates made for the run by the openssl command. */
+/** TLS on both sides. */
 describe('docker plugin server with TLS', () => {
-  let folder: string;
-
-  const inFolder = (name: string): string => join(folder, name);
-  const issue = async (name: string): Promise<void> => {
-    await run('openssl', [
-      'req',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-subj',
-      `/CN=${name}`,
-      '-keyout',
-      inFolder(`${name}.key`),
-      '-out',
-      inFolder(`${name}.csr`),
-    ]);
-    await run('openssl', [
-      'x509',
-      '-req',
-      '-in',
-      inFolder(`${name}.csr`),
-      '-CA',
-      inFolder('ca.pem'),
-      '-CAkey',
-      inFolder('ca.key'),
-      '-days',
-      '2',
-      '-extfile',
-      inFolder('san'),
-      '-out',
-      inFolder(`${name}.pem`),
-    ]);
-  };
+  let folder = '';
+  let authority: TestAuthority;
 
   before(async function () {
-    folder = await mkdtemp(join(tmpdir(), 'volplane-tls-'));
-    try {
-      await run('openssl', ['version']);
-    } catch {
-      this.skip();
-    }
-    await writeFile(inFolder('san'), 'subjectAltName=IP:127.0.0.1\n');
-    await run('openssl', [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      '/CN=ca',
-      '-keyout',
-      inFolder('ca.key'),
-      '-out',
-      inFolder('ca.pem'),
-    ]);
-    await issue('server');
-    await issue('client');
+    if (spawnSync('openssl', ['version']).status !== 0) this.skip();
+    folder = await mkdtemp(join(tmpdir(), 'volplane-plugins-'));
+    authority = await TestAuthority.create();
   });
 
-  after(async () => {
+  after(async function () {
+    if (folder === '') return;
+    await authority.remove();
     await rm(folder, { recursive: true });
   });
 
   it('writes what the engine needs and serves only clients of the same authority', async () => {
-    const [ca, cert, key] = await Promise.all(['ca.pem', 'server.pem', 'server.key'].map((name) => readFile(inFolder(name), 'utf8')));
-    const client = { caFile: inFolder('ca.pem'), certFile: inFolder('client.pem'), keyFile: inFolder('client.key') };
-    const tls = { server: { ca: ca ?? '', cert: cert ?? '', key: key ?? '' }, client };
+    const client = { caFile: authority.path('ca.pem'), certFile: authority.path('client.pem'), keyFile: authority.path('client.key') };
     const server = await DockerPluginServer.open({
-      ...serverOptions(new FakeCluster(), inFolder('plugins')),
-      tcp: { specFolder: inFolder('spec'), host: '127.0.0.1', port: 0, tls },
+      ...serverOptions(new FakeCluster(), join(folder, 'plugins')),
+      tcp: { specFolder: join(folder, 'spec'), host: '127.0.0.1', port: 0, tls: { server: await authority.server(), client } },
     });
     try {
-      const entry = JSON.parse(await readFile(inFolder('spec/volplane.json'), 'utf8')) as {
+      const entry = JSON.parse(await readFile(join(folder, 'spec/volplane.json'), 'utf8')) as {
         Name: string;
         Addr: string;
         TLSConfig: Record<string, unknown>;
@@ -102,8 +44,8 @@ describe('docker plugin server with TLS', () => {
         CertFile: client.certFile,
         KeyFile: client.keyFile,
       });
-      const files = { ca, cert: await readFile(client.certFile, 'utf8'), key: await readFile(client.keyFile, 'utf8') };
-      expect(await status(entry.Addr, files)).to.equal(200);
+      const [ca, cert, key] = await Promise.all([client.caFile, client.certFile, client.keyFile].map((path) => readFile(path, 'utf8')));
+      expect(await status(entry.Addr, { ca, cert, key })).to.equal(200);
       expect(await status(entry.Addr, { ca })).to.be.instanceOf(Error);
     } finally {
       await server.close();
