@@ -87,6 +87,7 @@ export class AgentBook {
   #nextSeq: number;
   #reservedSeq: number;
   #reserving: Promise<void> | undefined;
+  #localWrites = 0;
 
   constructor(journal: Journal, parts: { readonly clock: Clock; readonly telemetry: Telemetry }) {
     this.#journal = journal;
@@ -154,6 +155,11 @@ export class AgentBook {
     return [...this.#journal.entries('local/')].map(([, value]) => value as LocalRecord);
   }
 
+  /** How often a record of a local volume was written in this life. */
+  get localWrites(): number {
+    return this.#localWrites;
+  }
+
   /** All or nothing, durable when it resolves. */
   async write(changes: Changes): Promise<void> {
     const flat: Record<string, unknown> = {};
@@ -163,6 +169,7 @@ export class AgentBook {
     for (const [name, value] of Object.entries(changes.locals ?? {})) flat[`local/${name}`] = value;
     const beganMs = this.#clock.monotonicMs();
     await this.#journal.write(flat);
+    if (changes.locals !== undefined) this.#localWrites += 1;
     this.#telemetry.phase('journal', this.#clock.monotonicMs() - beganMs);
   }
 

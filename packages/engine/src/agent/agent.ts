@@ -1,7 +1,7 @@
 import { ComponentGroup, KeyedQueue, noTelemetry, type Clock, type Logger, type Random, type Telemetry } from '@volplane/base';
 import type { NodeName, NodeUid, StringMap } from '@volplane/domain';
 import type { Bus, Guardian, Journal, VolumeDriver } from '@volplane/ports';
-import { acknowledged, HELD_ENTRIES_MAX } from '@volplane/wire';
+import { acknowledged } from '@volplane/wire';
 import type { VolplaneApi } from '../api.js';
 import { AgentApi } from './agent-api.js';
 import { AgentBook } from './agent-book.js';
@@ -13,6 +13,7 @@ import { DriverSet } from './driver-set.js';
 import { GlobalMounts } from './global-mounts.js';
 import { GuardianReport } from './guardian-report.js';
 import { bookDigest, HeldLists } from './held-lists.js';
+import { InventoryMirror } from './inventory-mirror.js';
 import { LeaseGuard } from './lease-guard.js';
 import { LocalVolumes } from './local-volumes.js';
 import { Managers } from './managers.js';
@@ -73,9 +74,10 @@ export class Agent {
     const commands = new Commands({ node, book, session, drivers, queue, log });
     const api = new AgentApi({ node, book, local, mounts, managers, drivers, clock });
     const recovery = new Recovery({ parts: [mounts, local], clock, log });
-    session.listen(sessionDuties({ mounts, guard, managers, session, local, clock, log }));
-    // Built for its listening: it presents the list when a heartbeat asks for it.
+    session.listen(sessionDuties({ mounts, guard, clock, log }));
+    // Built for their listening: they present the lists when a heartbeat asks for them, or when there is something new to tell.
     new HeldLists({ book, session, managers, mounts, log });
+    new InventoryMirror({ book, local, session, managers, clock, log });
 
     recovery.begin([
       ...book.mounts().map((record) => ({ part: mounts, name: record.name })),
@@ -117,13 +119,10 @@ export class Agent {
 function sessionDuties(parts: {
   readonly mounts: GlobalMounts;
   readonly guard: LeaseGuard;
-  readonly managers: Managers;
-  readonly session: AgentSession;
-  readonly local: LocalVolumes;
   readonly clock: Clock;
   readonly log: Logger;
 }): Parameters<AgentSession['listen']>[0] {
-  const { mounts, guard, managers, session, local, clock, log } = parts;
+  const { mounts, guard, clock, log } = parts;
   return {
     onExtended: (validUntilMs) => {
       guard.extend(validUntilMs - clock.monotonicMs());
@@ -133,21 +132,9 @@ function sessionDuties(parts: {
         log.error('lease-bound mounts could not be aborted by the agent, the guardian does', { error });
       });
     },
-    onInventoryWanted: () => {
-      const all = local.list();
-      const volumes = all.slice(0, HELD_ENTRIES_MAX).map(({ name, uid, driver, createdAt }) => ({ name, uid, driver, createdAt }));
-      managers
-        .ask({ type: 'inventory', ...session.speaker(), volumes, truncated: all.length > volumes.length }, acknowledged, {
-          timeoutMs: INVENTORY_TIMEOUT_MS,
-        })
-        .catch((error: unknown) => {
-          log.debug('inventory was not taken, the next heartbeat asks again', { error });
-        });
-    },
   };
 }
 
 /** Calls that wait for one volume on this node; the next is refused. */
 const VOLUME_WAITERS_MAX = 256;
-const INVENTORY_TIMEOUT_MS = 5_000;
 const UNGUARDED_TIMEOUT_MS = 3_000;

@@ -135,8 +135,7 @@ export class Sessions {
       compares: [{ type: 'lease', key: sessionKey(message.node), lease: message.session }],
       writes: [write],
     });
-    if (!outcome.succeeded)
-      throw new AppError('SESSION_LOST', `node ${message.node} has no session ${message.session} any more`, { node: message.node });
+    if (!outcome.succeeded) throw sessionLost(message);
     this.#log.warn(message.unguarded ? 'node is unguarded' : 'node is guarded again', { node: message.node });
   }
 
@@ -148,10 +147,11 @@ export class Sessions {
       truncated: message.truncated,
       volumes: message.volumes,
     });
-    await this.#commits.submit({
+    const outcome = await this.#commits.submit({
       compares: [{ type: 'lease', key: sessionKey(message.node), lease: message.session }],
       writes: [{ type: 'put', key: inventoryKey(message.node), value }],
     });
+    if (!outcome.succeeded) throw sessionLost(message);
   }
 
   async #begin(message: MessageOf<'register'>, nodeWrite: Guarded): Promise<Registered | undefined> {
@@ -263,6 +263,10 @@ function checkSuccession(message: MessageOf<'register'>, present: SessionDocumen
       },
     );
   }
+}
+
+function sessionLost(message: { readonly node: NodeName; readonly session: SessionId }): AppError {
+  return new AppError('SESSION_LOST', `node ${message.node} has no session ${message.session} any more`, { node: message.node });
 }
 
 const ATTEMPTS_MAX = 5;
