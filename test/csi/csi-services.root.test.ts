@@ -141,6 +141,21 @@ describe('csi services', () => {
     await user.delete(id);
   });
 
+  it('log no secret of a request, answered or refused', async () => {
+    const secrets = { password: 'hunter2-in-secrets' };
+    const id = await user.create('secretive', { secrets });
+    await user.publish(id, 'secretive', 'n1', { ...SINGLE, secrets });
+    const refused = await refusalOf(user.create('secretive', { secrets, parameters: { flavour: 'x' } }));
+    expect(refused.message).to.not.contain(secrets.password);
+    await user.unpublish(id, 'secretive');
+    await cluster.controller().call('DeleteVolume', { ...id, secrets });
+    for (const process of ['manager', 'n1']) {
+      const log = await readFile(join(cluster.folder, `${process}.log`), 'utf8');
+      expect(log.length, 'it logs every detail').to.be.above(1_000);
+      expect(log).to.not.contain(secrets.password);
+    }
+  });
+
   it('end uses on a node while no manager is there', async () => {
     const id = await user.create('cutoff');
     await user.publish(id, 'cutoff');

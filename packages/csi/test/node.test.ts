@@ -124,6 +124,20 @@ describe('csi node', () => {
       await world.refused('INVALID_ARGUMENT', 'NodePublishVolume', publish(volume, '/x', mount(5, { volume_mount_group: 'staff' })));
     });
 
+    it('takes targets as long as the system takes paths, and tells apart those that differ at their beginning alone', async () => {
+      const volume = await world.createVolume('v1');
+      const tail = `/${'d'.repeat(200)}`.repeat(19);
+      for (const target of [`/a${tail}`, `/b${tail}`]) {
+        await world.call('NodePublishVolume', publish(volume, target));
+        await world.call('NodeGetVolumeStats', { volume_id: volume.volume_id, volume_path: target });
+      }
+      expect(world.uses(volume)).to.have.length(2);
+      await world.refused('INVALID_ARGUMENT', 'NodePublishVolume', publish(volume, `/${'d'.repeat(4096)}`));
+      await world.call('NodeUnpublishVolume', { volume_id: volume.volume_id, target_path: `/a${tail}` });
+      expect(world.host.at(`/b${tail}`)).to.not.equal(undefined);
+      expect(world.uses(volume)).to.have.length(1);
+    });
+
     it('does not mount a second time over what is there', async () => {
       const volume = await world.createVolume('v1');
       for (let round = 0; round < 3; round += 1) await world.call('NodePublishVolume', publish(volume));

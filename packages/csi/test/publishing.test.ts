@@ -157,6 +157,24 @@ describe('csi controller publish', () => {
       expect(world.cluster.find('v1')?.held.size).to.equal(1);
     });
 
+    for (const reason of ['VOLUME_HELD', 'TAKEOVER_BRAKE', 'UNGUARDED', 'CAPABILITY_MISSING'] as const) {
+      it(`and is gone, with ${reason} in the way, is FAILED_PRECONDITION`, async () => {
+        const volume = await heldBy('n2', 'lease');
+        world.cluster.node('n2').state = 'gone';
+        world.cluster.fail('releaseGone', refusal(reason));
+        const refused = await world.refused('FAILED_PRECONDITION', 'ControllerUnpublishVolume', unpublish(volume, 'n2'));
+        expect(refused.message).to.contain('no evidence').and.contain(reason);
+        expect(world.cluster.find('v1')?.held.size).to.equal(1);
+      });
+    }
+
+    it('and is gone with an unknown outcome of the release is UNAVAILABLE', async () => {
+      const volume = await heldBy('n2', 'lease');
+      world.cluster.node('n2').state = 'gone';
+      world.cluster.fail('releaseGone', refusal('UNKNOWN_OUTCOME'));
+      await world.refused('UNAVAILABLE', 'ControllerUnpublishVolume', unpublish(volume, 'n2'));
+    });
+
     it('and was declared lost succeeds', async () => {
       const volume = await heldBy('n2', 'manual');
       world.cluster.node('n2').state = 'lost';
