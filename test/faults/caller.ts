@@ -21,17 +21,22 @@ export class Caller {
   readonly #history: HistoryFile;
   readonly #random: ReturnType<typeof seededRandom>;
   readonly #signal: AbortSignal;
+  readonly #halt: AbortSignal;
 
   constructor(parts: {
     readonly clients: readonly VolplaneClient[];
     readonly history: HistoryFile;
     readonly seed: number;
+    /** Fires when no more is to be begun. */
     readonly signal: AbortSignal;
+    /** Fires when the run is broken off: nothing is ended properly any more. */
+    readonly halt: AbortSignal;
   }) {
     this.#clients = parts.clients;
     this.#history = parts.history;
     this.#random = seededRandom(parts.seed);
     this.#signal = parts.signal;
+    this.#halt = parts.halt;
   }
 
   /** One attempt. */
@@ -84,7 +89,7 @@ export class Caller {
     return undefined;
   }
 
-  /** Until it is answered. @throws Error after {@link UNMOUNT_MS_MAX}: everything works again by then */
+  /** Until it is answered, or the run is broken off. @throws Error after {@link UNMOUNT_MS_MAX}: everything works again by then */
   async unmount(volume: string, node: string, mountId: string): Promise<void> {
     const untilMs = bootMs() + UNMOUNT_MS_MAX;
     for (;;) {
@@ -94,6 +99,7 @@ export class Caller {
         () => ({}),
       );
       if (answer.outcome === 'ok' || answer.error.reason === 'VOLUME_NOT_FOUND') return;
+      if (this.#halt.aborted) return;
       if (bootMs() > untilMs) throw new Error(`${mountId} of volume ${volume} on ${node} could not be unmounted`, { cause: answer.error });
       await this.#pause(300);
     }

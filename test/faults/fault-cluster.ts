@@ -47,7 +47,7 @@ export class FaultCluster {
     this.#folder = folder;
   }
 
-  static async start(size: ClusterSize): Promise<FaultCluster> {
+  static async start(size: ClusterSize, signal = NEVER): Promise<FaultCluster> {
     const folder = await makeTestFolder();
     const [etcd, nats] = await Promise.all([startEtcd({}), startNatsServer({})]);
     const cluster = new FaultCluster(etcd, nats, folder);
@@ -60,7 +60,7 @@ export class FaultCluster {
         else await cluster.#addNode(index + 1 - size.managers, port, size);
       }
       cluster.startAll();
-      await cluster.settled();
+      await cluster.settled(signal);
       return cluster;
     } catch (error) {
       await cluster.stop();
@@ -83,12 +83,13 @@ export class FaultCluster {
     for (const { agent } of this.nodes) agent.start();
   }
 
-  /** Every manager answers and sees every node connected. */
-  async settled(): Promise<void> {
+  /** Every manager answers and sees every node connected; or the signal fires. */
+  async settled(signal = NEVER): Promise<void> {
     await Promise.all(
       this.managers.map(({ name, client }) =>
         waitFor(
           async () => {
+            if (signal.aborted) return true;
             const { nodes } = await client.listNodes({}, callContext());
             return nodes.filter((node) => node.state === 'connected').length === this.nodes.length;
           },

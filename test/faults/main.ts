@@ -17,6 +17,8 @@ const SETTINGS = {
   check: { help: 'Judge this history file again, and run nothing.', fallback: '', parse: text },
 } as const;
 
+/** 128 and the number of SIGINT, as shells have it. */
+const EXIT_INTERRUPTED = 130;
 /** Set in the process that has mounts of its own. */
 const OWN_MOUNTS = 'VOLPLANE_FAULTS_OWN_MOUNTS';
 const HISTORIES = fileURLToPath(new URL('../../.cache/faults', import.meta.url));
@@ -58,13 +60,14 @@ async function run(settings: Omit<RunOptions, 'file' | 'say'>): Promise<void> {
   };
   const ending = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => {
-      say(`${signal}: the run ends early and cleans up`);
+    // Every time: from a terminal it comes twice, and the cleaning up must not be cut short.
+    process.on(signal, () => {
+      say(`${signal}: the run is broken off and cleans up`);
       ending.abort();
     });
   say(`history: ${file}`);
-  await runFaults({ ...settings, file, say }, ending.signal);
-  judge(file);
+  if (await runFaults({ ...settings, file, say }, ending.signal)) judge(file);
+  else process.exitCode = EXIT_INTERRUPTED;
 }
 
 function judge(file: string): void {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { dirname } from 'node:path';
 import { AppError } from '@volplane/base';
 import { bootMs } from '@volplane/host';
@@ -23,23 +24,29 @@ export interface RunOptions {
 
 /**
  * One run: starts the cluster, lets workers use it while faults are injected, waits until everything is at rest, reads the storage. The history
- * is in the file when it resolves; {@link violations} judges it. When `signal` fires the rest of the faults is left out.
+ * is in the file when it resolves; {@link violations} judges it.
+ *
+ * @returns false when `signal` broke it off: everything is ended, and there is nothing to judge
  */
-export async function runFaults(options: RunOptions, signal: AbortSignal): Promise<void> {
+export async function runFaults(options: RunOptions, signal: AbortSignal): Promise<boolean> {
   const { seed, ttlMs, say } = options;
   const startedMs = bootMs();
   const history = new HistoryFile(options.file);
   let cluster: FaultCluster | undefined;
   try {
     history.add({ type: 'run', seed, ttlMs, volumes: PLANS });
-    cluster = await FaultCluster.start({ managers: options.managers, nodes: options.nodes, ttlMs, logFolder: dirname(options.file) });
+    cluster = await FaultCluster.start(
+      { managers: options.managers, nodes: options.nodes, ttlMs, logFolder: dirname(options.file) },
+      signal,
+    );
     say(`${String(options.managers)} managers and ${String(options.nodes)} nodes serve`);
     const users = new Users();
     await workUnderFaults(options, { cluster, history, users }, signal);
+    if (signal.aborted) return false;
     say('the faults are over');
     cluster.startAll();
     await cluster.settled();
-    const caller = new Caller({ clients: cluster.managers.map(({ client }) => client), history, seed, signal: NEVER });
+    const caller = new Caller({ clients: cluster.managers.map(({ client }) => client), history, seed, signal: NEVER, halt: NEVER });
     for (const plan of PLANS) await settle(plan, { caller, users, history });
     const restarts = [...cluster.managers.map(({ process }) => process), ...cluster.nodes.map(({ agent }) => agent)].reduce(
       (sum, each) => sum + each.restarts,
@@ -48,6 +55,7 @@ export async function runFaults(options: RunOptions, signal: AbortSignal): Promi
     await cluster.stopProcesses();
     for (const event of await readStorage(cluster.storage, cluster.scratch)) history.add(event);
     history.add({ type: 'end', tookMs: bootMs() - startedMs, orphans: users.orphans, restarts });
+    return true;
   } finally {
     await cluster?.stop();
     history.close();
@@ -63,6 +71,8 @@ async function workUnderFaults(
   const { cluster, history, users } = parts;
   const over = new AbortController();
   const workEnds = AbortSignal.any([signal, over.signal]);
+  // Every worker sleeps and waits on it.
+  setMaxListeners(options.workers * 4, workEnds);
   const injector = new Injector({ cluster, history, seed, count: options.faults, ttlMs: options.ttlMs, say: options.say });
   const work = Array.from({ length: options.workers }, (_, index) => {
     const number = index + 1;
@@ -71,6 +81,7 @@ async function workUnderFaults(
       history,
       seed: seed * 7_919 + number,
       signal: workEnds,
+      halt: signal,
     });
     const silentSince = (node: string): number | undefined => injector.silentSince(node);
     return new Worker({ number, seed, plans: PLANS, nodes: cluster.nodes, caller, history, users, silentSince }).run(workEnds);

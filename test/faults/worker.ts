@@ -74,7 +74,9 @@ export class Worker {
     node.writers.start(head, { folder: mounted.path, isMount: plan.driver === 'image' });
     if (plan.takeover === 'lease') await this.#noteTakeover(plan, node.name, mounted, answeredMs);
     const untilMs = answeredMs + 300 + this.#random.int(WRITE_MS_MAX);
-    await waitFor(() => signal.aborted || node.writers.ended(mountId) || bootMs() > untilMs, { what: 'the end of a use' });
+    // Nobody tells the containers of a node that is out of touch: they write on, until the mount is cut off or the node is back.
+    const isOver = (): boolean => bootMs() > untilMs && this.#parts.silentSince(node.name) === undefined;
+    await waitFor(() => signal.aborted || node.writers.ended(mountId) || isOver(), { what: 'the end of a use', timeoutMs: USE_MS_MAX });
     this.#parts.history.add(await node.writers.stop(head, plan.name));
   }
 
@@ -138,3 +140,5 @@ export async function freeOrphans(
 /** Longer than a session lives, so that some wait for a takeover. */
 const PATIENCE_MS_MAX = 12_000;
 const WRITE_MS_MAX = 6_000;
+/** Longer than any fault. */
+const USE_MS_MAX = 120_000;
