@@ -1,3 +1,4 @@
+import { whenAborted } from './abort.js';
 import { AppError } from './errors.js';
 
 /**
@@ -36,15 +37,16 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
       reject(abortReason(signal));
       return;
     }
-    const onAbort = (): void => {
-      cancel();
-      reject(abortReason(signal));
-    };
+    let forget = (): void => undefined;
     const cancel = clock.after(delayMs, () => {
-      signal?.removeEventListener('abort', onAbort);
+      forget();
       resolve();
     });
-    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal === undefined) return;
+    forget = whenAborted(signal, () => {
+      cancel();
+      reject(abortReason(signal));
+    });
   });
 }
 
@@ -56,9 +58,10 @@ export function withTimeout<T>(
 ): Promise<T> {
   const { timeoutMs, onTimeout, signal } = options;
   return new Promise((resolve, reject) => {
+    let forget: (() => void) | undefined;
     const settle = (finish: () => void): void => {
       cancel();
-      signal?.removeEventListener('abort', onAbort);
+      forget?.();
       finish();
     };
     const onAbort = (): void => {
@@ -72,7 +75,7 @@ export function withTimeout<T>(
       });
     });
     if (signal?.aborted === true) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
+    else if (signal !== undefined) forget = whenAborted(signal, onAbort);
     work.then(
       (value) => {
         settle(() => {
