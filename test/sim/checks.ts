@@ -24,8 +24,8 @@ export class Checks {
   /** uid/node of every create that was carried out. */
   readonly #created = new Set<string>();
   readonly #forced = new Set<VolumeUid>();
-  /** Paths of mounts that somebody uses now. */
-  readonly #inUse = new Map<string, string>();
+  /** Who uses a mount now; a later one at the same path has its own users. */
+  readonly #users = new Map<FakeMount, Set<string>>();
   readonly #lastUsable = new Map<string, number>();
   readonly #brake: BrakeCheck;
   #nowMs = 0;
@@ -97,12 +97,12 @@ export class Checks {
     this.#forced.add(uid);
   }
 
-  onUseBegan(path: string, mountId: string): void {
-    this.#inUse.set(path + mountId, path);
+  onUseBegan(mount: FakeMount, mountId: string): void {
+    this.#users.set(mount, (this.#users.get(mount) ?? new Set()).add(mountId));
   }
 
-  onUseEnds(path: string, mountId: string): void {
-    this.#inUse.delete(path + mountId);
+  onUseEnds(mountId: string): void {
+    for (const [mount, users] of this.#users) if (users.delete(mountId) && users.size === 0) this.#users.delete(mount);
   }
 
   onMounted(mount: FakeMount): void {
@@ -178,7 +178,7 @@ export class Checks {
   }
 
   #isUsed(mount: FakeMount): boolean {
-    return !this.#forced.has(mount.uid) && [...this.#inUse.values()].includes(mount.path);
+    return !this.#forced.has(mount.uid) && this.#users.has(mount);
   }
 
   #onDocument(key: string, after: VolumeDocument | undefined): void {

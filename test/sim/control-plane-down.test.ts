@@ -14,7 +14,8 @@ describe('ten minutes without a control plane', () => {
       await script.create(`vol-${policy}`, 'n1', policy);
       const { path } = await script.settle(script.mount('n1', `vol-${policy}`, 'c1'));
       writers.set(policy, open(path));
-      script.world.checks.onUseBegan(path, 'c1');
+      const mount = script.node('n1').kernel.mounts.find((each) => each.path === path);
+      if (mount !== undefined) script.world.checks.onUseBegan(mount, policy);
     }
     const write = (policy: string): 'written' | 'refused' | undefined => writers.get(policy)?.write('x');
 

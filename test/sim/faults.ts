@@ -27,6 +27,8 @@ export class Faults {
   readonly #world: World;
   readonly #workload: Workload;
   count = 0;
+  /** Nodes whose guardian is dead for a moment: their agents are left alone. */
+  readonly #alone = new Set<SimNode>();
   readonly #acts: Readonly<Record<FaultName, () => void>> = {
     'kill-manager': this.#killManager,
     'stop-manager': this.#stopManager,
@@ -132,7 +134,7 @@ export class Faults {
 
   #killAgent(): void {
     const node = this.#node();
-    if (node === undefined) return;
+    if (node === undefined || this.#alone.has(node)) return;
     this.#world.killAgent(node);
     this.#later(9_000, () => {
       this.#world.startAgent(node);
@@ -142,7 +144,7 @@ export class Faults {
   #stopAgent(): void {
     const node = this.#node();
     const clock = node?.agent?.clock;
-    if (node === undefined || clock === undefined) return;
+    if (node === undefined || clock === undefined || this.#alone.has(node)) return;
     this.#world.trace(`agent ${node.name} is stopped`);
     clock.stop();
     this.#later(12_000, () => {
@@ -185,13 +187,15 @@ export class Faults {
     kernel.fail(mount.path);
   }
 
+  /** That the agent is dead or stopped as well is outside of what evidence C promises. */
   #killGuardian(): void {
     const node = this.#node();
-    if (node === undefined) return;
+    if (node?.agent === undefined || this.#alone.has(node) || node.agent.clock.stopped) return;
     this.#world.killGuardian(node);
-    // Restarted within the slack between deadline and lease end; that both stay dead is outside of what C promises.
+    this.#alone.add(node);
     this.#later(60, () => {
       this.#world.startGuardian(node);
+      this.#alone.delete(node);
     });
   }
 

@@ -150,6 +150,11 @@ export function requests(type: string, who: string, fate: readonly number[], cou
   };
 }
 
+/** The first claim of a node meets this fate; that it is repeated at other managers is lost. */
+export function onlyClaim(node: string, fate: readonly number[]): readonly Rule[] {
+  return [requests('claim', node, fate, 1), requests('claim', node, LOST)];
+}
+
 /** Answers to a node that carry `text`. */
 export function answers(text: string, to: string, fate: readonly number[], count = Infinity): Rule {
   let left = count;

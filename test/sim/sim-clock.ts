@@ -147,6 +147,10 @@ export class ProcessClock implements Clock {
     for (const callback of late) this.#time.after(0, callback);
   }
 
+  get stopped(): boolean {
+    return this.#state === 'stopped';
+  }
+
   get killed(): boolean {
     return this.#state === 'killed';
   }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { answers, cut, LOST, requests, Script, TTL_MS } from './script.js';
+import { answers, cut, LOST, onlyClaim, requests, Script, TTL_MS } from './script.js';
 
 /** The shortest ways in which claims, releases and lists go wrong without the rules of docs/ownership.md; the number is the rule's. */
 describe('traces of claims', () => {
@@ -85,7 +85,7 @@ describe('traces of claims', () => {
     const script = new Script();
     await script.create('vol', 'n1', 'lease');
     const isOver = { is: false };
-    script.rules(answers('"takeover":"lease"', 'n1', [7_000], 1), (message) =>
+    script.rules(...onlyClaim('n1', [1]), answers('"takeover":"lease"', 'n1', [7_000], 1), (message) =>
       !isOver.is && (message.from === 'n1' || message.to === 'n1') && message.text.includes('"heartbeat"') ? LOST : undefined,
     );
     const late = script.reasonOf(script.mount('n1', 'vol', 'c1'));
@@ -103,7 +103,7 @@ describe('traces of claims', () => {
   it('11: the list frees no claim whose grant is on its way', async () => {
     const script = new Script();
     await script.create('vol', 'n1');
-    script.rules(answers('"takeover":"manual"', 'n1', [1_800], 1));
+    script.rules(...onlyClaim('n1', [1]), answers('"takeover":"manual"', 'n1', [1_800], 1));
     await script.settle(script.mount('n1', 'vol', 'c1'));
     await script.pass(500);
     expect(script.holders('vol')).to.deep.equal(['n1']);
@@ -194,7 +194,7 @@ describe('traces of claims', () => {
   it('13: a claim that comes when its node has given it up is undone by the list', async () => {
     const script = new Script();
     await script.create('vol', 'n1');
-    script.rules(requests('claim', 'n1', [17_000], 1));
+    script.rules(...onlyClaim('n1', [17_000]));
     expect(await script.reasonOf(script.mount('n1', 'vol', 'c1'))).to.equal('UNKNOWN_OUTCOME');
     await script.until(() => script.holders('vol').length > 0, 'the late claim is granted');
     await script.pass(2_000);

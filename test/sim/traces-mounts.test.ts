@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { answers, cut, LOST, requests, Script, TTL_MS } from './script.js';
+import { answers, cut, LOST, onlyClaim, requests, Script, TTL_MS } from './script.js';
 
 /** The shortest ways in which mounts go wrong without the rules of docs/ownership.md; the number is the rule's. */
 describe('traces of mounts', () => {
@@ -47,7 +47,7 @@ describe('traces of mounts', () => {
 
   it('7: no mount is begun that might not be through before the deadline', async () => {
     await script.create('vol', 'n1', 'lease');
-    script.rules(requests('heartbeat', 'n1', LOST), answers('"takeover":"lease"', 'n1', [1_300], 1));
+    script.rules(requests('heartbeat', 'n1', LOST), ...onlyClaim('n1', [1]), answers('"takeover":"lease"', 'n1', [1_300], 1));
     expect(await script.reasonOf(script.mount('n1', 'vol', 'c1'))).to.equal('SESSION_LOST');
     expect(mounts('n1')).to.equal(0);
     script.rules();

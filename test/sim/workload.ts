@@ -1,6 +1,7 @@
 import { AppError } from '@volplane/base';
 import type { MountMode } from '@volplane/domain';
 import type { FakeWriter } from '@volplane/testkit';
+import { Violation } from './violation.js';
 import type { SimNode, World } from './world.js';
 
 /** One user of a mount on one node: opens it, writes while it may, closes, unmounts. */
@@ -23,8 +24,10 @@ export class Workload {
   readonly #uses = new Set<Use>();
   #ids = 0;
   readonly #busyIds = new Set<string>();
-  /** Their last outcome is not known for sure: not used again. */
-  readonly #spoiltIds = new Set<string>();
+  /** Ids of which the last outcome is not known for sure are not used again: how many there were of a volume on a node. */
+  readonly #spoilt = new Map<string, number>();
+  /** Ids of mounts that were answered, used, and unmounted with an answer. */
+  readonly #over = new Set<string>();
   #ended = false;
   done = 0;
   refused = 0;
@@ -41,6 +44,7 @@ export class Workload {
     });
     world.often(40, untilMs, () => {
       for (const use of this.#uses) write(use);
+      this.#checkOver();
     });
   }
 
@@ -66,7 +70,7 @@ export class Workload {
   /** A machine that lost its power has no users any more. */
   forget(node: SimNode): void {
     for (const use of this.#uses) if (use.node === node) this.#drop(use);
-    for (const id of this.#busyIds) if (id.endsWith(`-${node.name}`)) this.#spoiltIds.add(id);
+    for (const id of this.#busyIds) if (id.includes(`-${node.name}-`)) this.#spoil(id);
   }
 
   #act(): void {
@@ -138,21 +142,38 @@ export class Workload {
   #idFor(volume: string, node: SimNode): string | undefined {
     this.#ids += 1;
     if (!this.#world.options.mix.reusesIds) return `c${String(this.#ids)}`;
-    const mountId = `${volume}-${node.name}`;
-    if (this.#busyIds.has(mountId) || this.#spoiltIds.has(mountId)) return undefined;
+    const base = `${volume}-${node.name}-`;
+    if ([...this.#busyIds].some((id) => id.startsWith(base))) return undefined;
+    const mountId = `${base}${String(this.#spoilt.get(base) ?? 0)}`;
     this.#busyIds.add(mountId);
     return mountId;
+  }
+
+  #spoil(mountId: string): void {
+    const base = mountId.slice(0, mountId.lastIndexOf('-') + 1);
+    if (base !== '') this.#spoilt.set(base, this.#ids);
+  }
+
+  /** A use that was ended, and whose end was answered, does not come back. */
+  #checkOver(): void {
+    for (const node of this.#world.nodes) {
+      for (const record of node.agent?.agent.book.mounts() ?? []) {
+        const back = record.mountIds.find((id) => this.#over.has(id));
+        if (back !== undefined)
+          throw new Violation('one answer', `${back} has ${record.name} mounted on ${node.name} again, behind its unmount`);
+      }
+    }
   }
 
   #use(answer: Omit<Use, 'writer'>): void {
     const { node, path, mode, mountId } = answer;
     let writer: FakeWriter | undefined;
     // It may have been aborted between the answer and now; then there is nothing to open.
-    const isThere = node.kernel.mounts.some((mount) => mount.path === path);
-    if (mode === 'rw' && isThere && this.#world.random.float() < 0.5) writer = node.kernel.openWriter(path, mountId);
+    const mount = node.kernel.mounts.find((each) => each.path === path);
+    if (mode === 'rw' && mount !== undefined && this.#world.random.float() < 0.5) writer = node.kernel.openWriter(path, mountId);
     const use: Use = { ...answer, writer };
     this.#uses.add(use);
-    if (isThere) this.#world.checks.onUseBegan(path, mountId);
+    if (mount !== undefined) this.#world.checks.onUseBegan(mount, mountId);
     write(use);
     if (this.#ended) this.#end(use);
   }
@@ -165,14 +186,14 @@ export class Workload {
   #drop(use: Use): void {
     this.#uses.delete(use);
     use.writer?.close();
-    this.#world.checks.onUseEnds(use.path, use.mountId);
+    this.#world.checks.onUseEnds(use.mountId);
   }
 
   #letGo(use: Pick<Use, 'volume' | 'mountId' | 'node'> & { readonly seq?: number }, attempt: number): void {
     const world = this.#world;
     const { volume, mountId, node, seq } = use;
     // Without the claim's seq a late copy of the unmount could end a later mount under the same id.
-    if (seq === undefined) this.#spoiltIds.add(mountId);
+    if (seq === undefined) this.#spoil(mountId);
     const again = (): void => {
       world.time.after(300 + world.random.float() * 700, () => {
         this.#letGo(use, attempt + 1);
@@ -198,6 +219,7 @@ export class Workload {
     unmounting.then(
       () => {
         if (!answered) this.#busyIds.delete(mountId);
+        if (seq !== undefined && !world.options.mix.reusesIds) this.#over.add(mountId);
         answered = true;
         world.trace(`let go: ${mountId} of ${volume} on ${node.name}: done`);
       },

@@ -96,25 +96,24 @@ export const GUARDS_OF_CLAIMS: readonly Mutant[] = [
   {
     name: 'list-seq',
     rule: '11: the list releases only claims up to its seq',
-    shownBy: 'trace',
-    seeds: 300,
-    why: 'not analysed',
+    shownBy: 'seeds',
+    seeds: 60,
     edits: [CLAIMS(' || attachment.seq > seq) continue;', ') continue;'), RELEASE(' || mine.seq > release.seq', '')],
   },
   {
     name: 'not-yours',
     rule: '12: what is held without a record is told and ended',
     shownBy: 'trace',
-    seeds: 300,
-    why: 'not analysed',
+    seeds: 150,
+    why: 'users end their uses in the end, and the storage refuses their late writes; a user who does not is in the trace',
     edits: [CLAIMS('return [{ name, uid, seq: claimed }];', 'return [];')],
   },
   {
     name: 'not-yours-seq',
     rule: '12: "not yours" names the seq of the entry',
     shownBy: 'trace',
-    seeds: 300,
-    why: 'not analysed',
+    seeds: 150,
+    why: 'the same node must claim anew between the list and its answer',
     edits: [
       GLOBAL_MOUNTS(
         "if (record?.state !== 'held' || record.seq !== seq || record.granted?.uid !== uid) return;",

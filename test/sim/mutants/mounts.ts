@@ -65,9 +65,8 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
   {
     name: 'request-once',
     rule: '8: a routed mount is begun once, however often its message comes',
-    shownBy: 'trace',
-    seeds: 300,
-    why: 'not analysed',
+    shownBy: 'seeds',
+    seeds: 60,
     edits: [ROUTED_MOUNTS('if (begun !== undefined) return await begun.answer;', '')],
   },
   {
@@ -81,25 +80,23 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
   {
     name: 'usable-answer',
     rule: '9: a repeated mount is answered OK only if usable',
-    shownBy: 'trace',
-    seeds: 300,
-    why: 'TBD',
+    shownBy: 'seeds',
+    seeds: 150,
     edits: [GLOBAL_MOUNTS('inspection.mounted?.usable !== true || record.path === undefined', 'record.path === undefined')],
   },
   {
     name: 'unmount-seq',
     rule: '10: an unmount names the claim that it ends',
     shownBy: 'trace',
-    seeds: 300,
-    why: 'TBD',
+    seeds: 150,
+    why: 'a caller must use its id again before the late copy of its unmount arrives, with nobody holding the file open',
     edits: [GLOBAL_MOUNTS('(seq !== undefined && record.seq !== seq) || ', '')],
   },
   {
     name: 'ids-a-set',
     rule: '14: mount ids are a set, not a count',
-    shownBy: 'trace',
-    seeds: 300,
-    why: 'not analysed',
+    shownBy: 'seeds',
+    seeds: 60,
     edits: [
       GLOBAL_MOUNTS(' || !record.mountIds.includes(mountId)) return;', ') return;'),
       GLOBAL_MOUNTS('record.mountIds.filter((id) => id !== mountId);', 'record.mountIds.slice(1);'),
@@ -120,9 +117,8 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
   {
     name: 'one-at-a-time',
     rule: '14: one operation for a volume at a time',
-    shownBy: 'trace',
-    seeds: 300,
-    why: 'not analysed',
+    shownBy: 'seeds',
+    seeds: 100,
     edits: [
       GLOBAL_MOUNTS(
         'return this.queue.run(wish.name, async () => {',
@@ -164,8 +160,8 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     name: 'unguarded-mark',
     rule: '20: no takeover from a node that is marked unguarded',
     shownBy: 'trace',
-    seeds: 300,
-    why: 'not analysed',
+    seeds: 150,
+    why: 'agent and guardian of a node must both stay dead, which the faults leave out',
     edits: [
       TAKEOVER('if (view.unguarded(node)) return undefined;', ''),
       TAKEOVER("requirements: [gone, { type: 'guarded', node }]", 'requirements: [gone]'),

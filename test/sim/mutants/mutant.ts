@@ -4,7 +4,7 @@ export interface Mutant {
   /** The rule of docs/ownership.md, by number, and what the guard does for it. */
   readonly rule: string;
   /**
-   * What shows that it is missed. `seeds`: a violation within `seeds` seeds. `trace`: only the scripted trace of its rule; so many seeds
+   * What shows that it is missed. `seeds`: a violation within `seeds` seeds. `trace`: only the scripted trace of its rule, or the test of the decision; so many seeds
    * find nothing, for the reason in `why`. `nothing`: other guards cover it, see `why`.
    */
   readonly shownBy: 'seeds' | 'trace' | 'nothing';
