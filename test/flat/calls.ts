@@ -131,8 +131,9 @@ export async function usable(path: string): Promise<void> {
   await access(path);
 }
 
+/** Owned by this node: so that its outage is one of the volume. */
 async function makeGlobal({ manager }: Doors, name: string, context: CallContext): Promise<void> {
-  await persist(() => manager.createVolume({ name, driver: 'shared' }, context));
+  await persist(() => manager.createVolume({ name, driver: 'shared', node: NODE }, context));
 }
 
 async function makeMounted(doors: Doors, name: string, context: CallContext): Promise<void> {

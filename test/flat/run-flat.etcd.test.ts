@@ -129,9 +129,13 @@ async function outcomeOf(call: () => Promise<void>): Promise<string> {
 function expectedOf(cell: Exclude<Cell, { readonly does: 'work later' }>, moment: Moment): readonly string[] {
   if (cell.does === 'work') return ['works'];
   if (cell.does === 'warn') return ['warns'];
+  const later = orWorks(cell.later);
   // A busy machine may be so late that the session is over at the first look.
-  if (moment === 'at once') return cell.atOnce.length === 0 ? ['works', ...cell.later] : [...cell.atOnce, ...cell.later];
-  return cell.later;
+  return moment === 'at once' ? [...orWorks(cell.atOnce), ...later] : later;
+}
+
+function orWorks(reasons: readonly string[]): readonly string[] {
+  return reasons.length === 0 ? ['works'] : reasons;
 }
 
 async function persistThrough(reason: string, call: () => Promise<void>): Promise<void> {

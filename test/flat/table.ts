@@ -15,7 +15,7 @@ export type Cell =
   | { readonly does: 'work' }
   /** At the latest once the session of the node that is gone has ended; until then it may fail so, and is to be repeated. */
   | { readonly does: 'work later'; readonly until: Reason }
-  /** Fails with one of the reasons; with those of `later` once the node's session has ended. */
+  /** Fails with one of the reasons; with those of `later` once the node's session has ended. None of a moment: works then. */
   | { readonly does: 'fail'; readonly atOnce: readonly Reason[]; readonly later: readonly Reason[] }
   /** The answer comes and says itself that it is not whole. */
   | { readonly does: 'warn' };
@@ -74,7 +74,7 @@ export const RUN_FLAT: Readonly<Record<CallId, Readonly<Record<Outage, Cell>>>> 
   'further mount at the agent': atNode,
   'global unmount at the manager': row(works, noNode, gone, works, noNode),
   'global unmount at the agent': atNode,
-  'global remove at the manager': row(noStore, fails('VOLUME_REMOVING'), gone, works, later('VOLUME_REMOVING')),
+  'global remove at the manager': row(noStore, fails('VOLUME_REMOVING'), gone, works, failsThen('VOLUME_REMOVING')),
   'global remove at the agent': passedOn,
   'global get at the manager': row(noStore, works, gone, works, works),
   'global get at the agent': passedOn,

@@ -9,7 +9,8 @@ export function runFlatTable(): string {
   return [
     `Every cell is enforced on real processes (\`test/flat\`). Each call has a deadline of ${seconds} s and none reaches it: what fails, fails before, with`,
     'the reason given; every one of them is to be repeated. "then" is what is told once the session of the node has ended. "works, late" means that the',
-    'call may first fail as given and works at the latest when the session of the node that is gone has ended. Agents do not serve watches.',
+    'call may first fail as given and works at the latest when the session of the node that is gone has ended. Agents do not serve watches. Volumes that exist are owned by this node: a removal that has',
+    'begun waits for it, until it is back or declared lost.',
     '',
     markdownTable(['Call', ...OUTAGES.map((outage) => `${outage} down`)], [...rows, ...kept]),
   ].join('\n');
@@ -24,12 +25,13 @@ function cellText(cell: Cell): string {
     case 'warn':
       return 'answers with a warning: no global volumes';
     case 'fail': {
-      const atOnce = cell.atOnce.length === 0 ? 'works' : reasons(cell.atOnce);
+      const atOnce = reasons(cell.atOnce);
       return cell.later.join() === cell.atOnce.join() ? atOnce : `${atOnce}, then ${reasons(cell.later)}`;
     }
   }
 }
 
 function reasons(all: readonly string[]): string {
+  if (all.length === 0) return 'works';
   return all.map((reason) => `\`${reason}\``).join(' or ');
 }
