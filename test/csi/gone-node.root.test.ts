@@ -37,7 +37,8 @@ describe('csi unpublish for a node that is gone', () => {
   /** A volume of this takeover policy, published on n2 with a file in it. */
   async function on2(takeover: string): Promise<VolumeRef> {
     const volume = await user.create(takeover, { parameters: { takeover } });
-    await user.publish(volume, takeover, 'n2');
+    // A node that has just started is unguarded for a moment, and gives no promise until its guardian answers.
+    await waitFor(() => user.publish(volume, takeover, 'n2').then(() => true), { what: 'the volume is published on n2' });
     // To the disk: what was not flushed is lost with the node.
     await writeFile(join(user.target(takeover), 'file'), takeover, { flush: true });
     return volume;
