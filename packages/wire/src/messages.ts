@@ -105,6 +105,18 @@ const inventory = z.strictObject({
   truncated: z.boolean(),
 });
 
+/** How long a question for changes may wait for the first one. */
+const CHANGES_WAIT_MS_MAX = 30_000;
+
+/** What changed in the cluster after a revision, and its prefix; no revision: which is the present one. */
+const changes = z.strictObject({
+  type: z.literal('changes'),
+  of: z.enum(['volumes', 'nodes']),
+  afterRevision: counter.exactOptional(),
+  namePrefix: z.string().max(128),
+  waitMs: z.number().int().min(0).max(CHANGES_WAIT_MS_MAX),
+});
+
 /** A call of the API, passed on as it is. The receiver checks the request like one of any door. */
 const call = z.strictObject({
   type: z.literal('call'),
@@ -113,7 +125,17 @@ const call = z.strictObject({
   timeoutMs: z.number().int().positive(),
 });
 
-export const managerMessage = z.discriminatedUnion('type', [register, heartbeat, claim, release, heldList, unguarded, inventory, call]);
+export const managerMessage = z.discriminatedUnion('type', [
+  register,
+  heartbeat,
+  claim,
+  release,
+  heldList,
+  unguarded,
+  inventory,
+  changes,
+  call,
+]);
 export type ManagerMessage = z.infer<typeof managerMessage>;
 export type MessageOf<T extends ManagerMessage['type']> = Extract<ManagerMessage, { readonly type: T }>;
 
@@ -174,6 +196,8 @@ export type AgentMessageOf<T extends AgentMessage['type']> = Extract<AgentMessag
 export const registered = z.object({ session: sessionId, ttlMs: z.number().positive() });
 export const heartbeatAnswer = z.object({ alive: z.boolean(), wantsList: z.boolean(), wantsInventory: z.boolean() });
 export const grantAnswer = z.object({ name: volumeName, uid: volumeUid, spec: volumeSpec, epoch: counter, seq: counter, mode: mountMode });
+/** `events` are those of the API's watches, made by software of ours on the other side, not parsed again. */
+export const changesAnswer = z.object({ revision: counter, events: z.array(z.unknown()) });
 export const heldListAnswer = z.object({ notYours: z.array(z.object({ name: volumeName, uid: volumeUid, seq: counter })) });
 export const commandAnswer = z.discriminatedUnion('type', [
   z.object({ type: z.literal('done'), facts: stringMap }),
@@ -189,6 +213,7 @@ export const acknowledged = z.object({});
 export type Registered = z.infer<typeof registered>;
 export type HeartbeatAnswer = z.infer<typeof heartbeatAnswer>;
 export type GrantAnswer = z.infer<typeof grantAnswer>;
+export type ChangesAnswer = z.infer<typeof changesAnswer>;
 export type HeldListAnswer = z.infer<typeof heldListAnswer>;
 export type CommandAnswer =
   { readonly type: 'done'; readonly facts: Readonly<Record<string, string>> } | { readonly type: 'failed'; readonly failure: Failure };

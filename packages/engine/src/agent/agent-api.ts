@@ -48,6 +48,7 @@ import { DRIVER_MS, toDriverVolume, type DriverSet } from './driver-set.js';
 import type { GlobalMounts } from './global-mounts.js';
 import type { LocalVolumes } from './local-volumes.js';
 import type { Managers } from './managers.js';
+import { watchPassedNodes, watchPassedVolumes } from './passed-watch.js';
 
 /** The API of one node: local volumes from the node itself, global ones passed to a manager, mounts through this node's own claims. */
 export class AgentApi implements VolplaneApi {
@@ -266,12 +267,12 @@ export class AgentApi implements VolplaneApi {
     }
   }
 
-  watchVolumes(_request: WatchRequest, _context: CallContext): AsyncIterable<VolumeEvent> {
-    throw watchAtManager();
+  watchVolumes(request: WatchRequest, context: CallContext): AsyncIterable<VolumeEvent> {
+    return watchPassedVolumes({ managers: this.#managers, clock: this.#clock }, request, context);
   }
 
-  watchNodes(_request: WatchRequest, _context: CallContext): AsyncIterable<NodeEvent> {
-    throw watchAtManager();
+  watchNodes(request: WatchRequest, context: CallContext): AsyncIterable<NodeEvent> {
+    return watchPassedNodes({ managers: this.#managers, clock: this.#clock }, request, context);
   }
 
   #isMine(request: VolumeRef): boolean {
@@ -320,8 +321,4 @@ export class AgentApi implements VolplaneApi {
     if (record?.granted?.uid !== view.uid) return view;
     return { ...view, mountIds: record.mountIds, ...(record.path === undefined ? {} : { path: record.path }) };
   }
-}
-
-function watchAtManager(): AppError {
-  return new AppError('NOT_IMPLEMENTED', 'an agent does not serve watches; watch at a manager');
 }

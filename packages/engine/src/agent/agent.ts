@@ -98,7 +98,7 @@ export class Agent {
     }
     const subscription = serveManagers({ node, bus, book, session, commands, mounts, api, clock, log });
     group.own({ name: 'managers', close: () => subscription.close() });
-    return new Agent(api, clusterApi(managers), book, session, group);
+    return new Agent(api, clusterApi(managers, clock), book, session, group);
   }
 
   get nodeUid(): NodeUid | undefined {

@@ -11,6 +11,7 @@ import {
 } from '@volplane/wire';
 import type { VolplaneApi } from '../api.js';
 import { callApi } from '../api-call.js';
+import type { ChangeLog } from './change-log.js';
 import type { Claims } from './claims.js';
 import type { Sessions } from './sessions.js';
 
@@ -19,11 +20,12 @@ export function serveAgents(parts: {
   readonly bus: Bus;
   readonly sessions: Sessions;
   readonly claims: Claims;
+  readonly changes: ChangeLog;
   readonly api: VolplaneApi;
   readonly clock: Clock;
   readonly log: Logger;
 }): BusSubscription {
-  const { bus, sessions, claims, api, clock, log } = parts;
+  const { bus, sessions, claims, changes, api, clock, log } = parts;
   const handle = (message: ManagerMessage): Promise<unknown> => {
     switch (message.type) {
       case 'register':
@@ -40,6 +42,8 @@ export function serveAgents(parts: {
         return sessions.setUnguarded(message);
       case 'inventory':
         return sessions.saveInventory(message);
+      case 'changes':
+        return changes.after(message);
       case 'call':
         return callApi(api, message, clock);
       default:

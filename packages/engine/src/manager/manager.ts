@@ -8,6 +8,7 @@ import { VolumeRecords } from '../store/volume-records.js';
 import { Agents } from './agents.js';
 import { Brake, DEFAULT_BRAKE, type BrakeLimits } from './brake.js';
 import { Capacity } from './capacity.js';
+import { ChangeLog } from './change-log.js';
 import { Claims } from './claims.js';
 import { Explaining } from './explaining.js';
 import { Fencing } from './fencing.js';
@@ -69,6 +70,7 @@ export class Manager {
     const lostNodes = new LostNodes({ records, cache, log });
     const nodeRecords = new NodeRecords({ cache, commits, clock });
     const views = new NodeViews({ cache, sessions, clock });
+    const changes = new ChangeLog({ cache, views, clock });
     const api = new ManagerApi({
       volumes: new ManagerVolumes({ records, cache, agents, operations, sessions, clock, random }),
       nodes: new ManagerNodes({ records, nodeRecords, lostNodes, cache, agents, views, log }),
@@ -81,7 +83,7 @@ export class Manager {
     group.start(cache);
     group.start(new ManagerLease({ kv, id: options.id, address: options.address, clock, log }));
     group.start(new Sweeper({ cache, operations, lostNodes, managerId: options.id, clock, random, log }));
-    const subscription = serveAgents({ bus, sessions, claims, api, clock, log });
+    const subscription = serveAgents({ bus, sessions, claims, changes, api, clock, log });
     group.own({ name: 'agents', close: () => subscription.close() });
     return new Manager(api, cache, group);
   }

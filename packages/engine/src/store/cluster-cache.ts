@@ -27,8 +27,10 @@ export interface SessionRecord {
 export interface CacheListener {
   /** A volume's document changed, came or went (`record` undefined); or came again by a re-list. */
   onVolume?(name: VolumeName, record: VolumeRecord | undefined, revision: number): void;
-  onNode?(node: NodeName): void;
-  onSession?(node: NodeName, present: boolean): void;
+  onNode?(node: NodeName, revision: number): void;
+  onSession?(node: NodeName, present: boolean, revision: number): void;
+  /** Everything up to {@link ClusterCache.revision} is in memory now. */
+  onAdvance?(): void;
 }
 
 /**
@@ -231,6 +233,7 @@ export class ClusterCache implements Service {
     if (revision <= this.#revision) return;
     this.#revision = revision;
     this.#barrier.advanced(revision);
+    for (const listener of this.#listeners) listener.onAdvance?.();
   }
 
   #applyEvent(event: KvEvent): void {
@@ -285,11 +288,11 @@ export class ClusterCache implements Service {
         return;
       case 'node':
         this.nodes.delete(parsed.node);
-        for (const listener of this.#listeners) listener.onNode?.(parsed.node);
+        for (const listener of this.#listeners) listener.onNode?.(parsed.node, revision);
         return;
       case 'session':
         if ((this.sessions.get(parsed.node)?.modRevision ?? 0) > revision || !this.sessions.delete(parsed.node)) return;
-        for (const listener of this.#listeners) listener.onSession?.(parsed.node, false);
+        for (const listener of this.#listeners) listener.onSession?.(parsed.node, false, revision);
         return;
       case 'unguarded':
         this.unguarded.delete(parsed.node);
@@ -315,13 +318,13 @@ export class ClusterCache implements Service {
   #setNode(node: NodeName, record: NodeRecord): void {
     if ((this.nodes.get(node)?.modRevision ?? 0) >= record.modRevision) return;
     this.nodes.set(node, record);
-    for (const listener of this.#listeners) listener.onNode?.(node);
+    for (const listener of this.#listeners) listener.onNode?.(node, record.modRevision);
   }
 
   #setSession(node: NodeName, record: SessionRecord): void {
     if ((this.sessions.get(node)?.modRevision ?? 0) >= record.modRevision) return;
     this.sessions.set(node, record);
-    for (const listener of this.#listeners) listener.onSession?.(node, true);
+    for (const listener of this.#listeners) listener.onSession?.(node, true, record.modRevision);
   }
 
   *#knownKeys(): Iterable<string> {
