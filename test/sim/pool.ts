@@ -16,24 +16,25 @@ export interface PoolOptions {
 /** Runs seeds in processes of their own. @throws Error when one of them ends before its seeds, and nobody asked for that */
 export async function runSeeds(options: PoolOptions): Promise<void> {
   const { from, seeds, jobs, mutant = '' } = options;
-  const children: ChildProcess[] = [];
+  const children = new Set<ChildProcess>();
   let isOver = false;
   const onResult = (result: SeedResult): void => {
     if (isOver || !options.onResult(result)) return;
     isOver = true;
     for (const child of children) child.kill();
   };
-  await Promise.all(
-    Array.from({ length: Math.min(jobs, seeds) }, (_, job) => {
-      const count = Math.ceil((seeds - job) / jobs);
-      const child = fork(WORKER, [String(from + job), String(count), String(jobs), mutant], {
-        execArgv: EXEC_ARGV,
-        stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
-      });
-      children.push(child);
-      return ended(child, onResult, () => isOver);
-    }),
-  );
+  const runJob = async (job: number): Promise<void> => {
+    const count = Math.ceil((seeds - job) / jobs);
+    for (let done = 0; done < count && !isOver; done += LIVES_MAX) {
+      const args = [from + job + done * jobs, Math.min(LIVES_MAX, count - done), jobs, mutant].map(String);
+      const child = fork(WORKER, args, { execArgv: EXEC_ARGV, stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
+      children.add(child);
+      // One process after the other: together they would be more jobs than were asked for.
+      await ended(child, onResult, () => isOver);
+      children.delete(child);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(jobs, seeds) }, (_, job) => runJob(job)));
 }
 
 function ended(child: ChildProcess, onResult: (result: SeedResult) => void, isOver: () => boolean): Promise<void> {
@@ -58,4 +59,6 @@ function ended(child: ChildProcess, onResult: (result: SeedResult) => void, isOv
 
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
 const EXEC_ARGV = ['--import=tsx', '--conditions=@volplane/source'];
+/** Seeds in one process. What processes of a seed that crashed still wait for is never collected: about a megabyte each. */
+const LIVES_MAX = 500;
 const COMPLAINT_MAX = 4_000;
