@@ -1,10 +1,10 @@
 import { AppError, silentLogger } from '@volplane/base';
 import { parseNodeName, type NodeEvent, type VolumeEvent } from '@volplane/domain';
-import { MemoryDisk } from '@volplane/testkit';
+import { MemoryDisk, type MemoryBus } from '@volplane/testkit';
 import { changesAnswer, MANAGERS_SUBJECT, openAnswer } from '@volplane/wire';
 import { expect } from 'chai';
 import { Agent } from '../src/agent/agent.js';
-import { World } from './world.js';
+import { World, type TestManager } from './world.js';
 
 /** An agent passes watches on as questions to whichever manager answers; its watchers see what a manager's see. */
 describe('a watch at an agent', () => {
@@ -12,11 +12,13 @@ describe('a watch at an agent', () => {
   let agent: Agent;
   let stop: AbortController;
   let running: Promise<unknown>[];
+  let managers: readonly TestManager[];
+  let asker: MemoryBus;
 
   beforeEach(async () => {
     world = new World();
-    await world.manager('m1');
-    await world.manager('m2');
+    managers = [await world.manager('m1'), await world.manager('m2')];
+    asker = world.network.open('asker');
     await world.agent('n1');
     stop = new AbortController();
     running = [];
@@ -97,7 +99,6 @@ describe('a watch at an agent', () => {
   it('is told to begin anew when the manager cannot know what was missed', async () => {
     await create('missed');
     const late = await world.manager('late');
-    const asker = world.network.open('asker');
     const ask = (afterRevision: number): Promise<unknown> =>
       world.settle(
         asker.request(
@@ -111,6 +112,23 @@ describe('a watch at an agent', () => {
     const outcomes = answers.map((answer) => openOutcome(answer));
     expect(new Set(outcomes)).to.deep.equal(new Set(['OVERLOADED', 'missed']));
     expect(openOutcome(await ask(late.cache.revision))).to.equal('');
+  });
+
+  it('holds up no manager that stops: questions that wait are answered', async () => {
+    const { revision } = openAnswer(await world.settle(ask()), changesAnswer);
+    const waiting = ask(revision);
+    // It has reached one of the two.
+    await world.clock.advance(50);
+    for (const manager of managers) await manager.stop();
+    const beganMs = world.clock.monotonicMs();
+    expect(openOutcome(await world.settle(waiting))).to.equal('');
+    expect(world.clock.monotonicMs() - beganMs, 'of the simulated 30 s').to.be.below(5_000);
+
+    function ask(afterRevision?: number): Promise<unknown> {
+      const after = afterRevision === undefined ? {} : { afterRevision };
+      const question = { type: 'changes', of: 'volumes', ...after, namePrefix: '', waitMs: 30_000 };
+      return asker.request(MANAGERS_SUBJECT, question, { timeoutMs: 60_000 });
+    }
   });
 
   it('shows nodes that come and change', async () => {

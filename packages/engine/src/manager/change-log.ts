@@ -1,4 +1,4 @@
-import { AppError, type Clock } from '@volplane/base';
+import { AppError, type Clock, type Resource } from '@volplane/base';
 import { isNodeName, type NodeEvent, type NodeName, type VolumeEvent, type VolumeName } from '@volplane/domain';
 import type { ChangesAnswer, MessageOf } from '@volplane/wire';
 import { toVolumeView } from '../document-view.js';
@@ -15,14 +15,16 @@ interface Change {
  * The last changes by etcd's revision, for agents that follow the cluster by asking again and again: the bus carries one answer for one
  * request. The revision is the only cursor, so that every question may go to another manager.
  */
-export class ChangeLog {
+export class ChangeLog implements Resource {
+  readonly name = 'change log';
   readonly #cache: ClusterCache;
   readonly #views: NodeViews;
   readonly #clock: Clock;
   #changes: Change[] = [];
   /** Every change above this revision is in the log. */
   #completeFrom: number | undefined;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<Waiting>();
+  #isClosed = false;
 
   constructor(parts: { readonly cache: ClusterCache; readonly views: NodeViews; readonly clock: Clock }) {
     this.#cache = parts.cache;
@@ -41,7 +43,7 @@ export class ChangeLog {
       onAdvance: () => {
         // The first time: every record has been read.
         this.#completeFrom ??= parts.cache.revision;
-        for (const wake of this.#waiting) wake();
+        for (const waiting of this.#waiting) if (waiting.foundAt <= parts.cache.revision) waiting.wake();
       },
     });
   }
@@ -59,9 +61,16 @@ export class ChangeLog {
     for (;;) {
       const answer = this.#look({ of, afterRevision, namePrefix });
       const leftMs = untilMs - this.#clock.monotonicMs();
-      if (answer.events.length > 0 || leftMs <= 0 || this.#waiting.size >= WAITING_MAX) return answer;
-      await this.#advanced(leftMs);
+      if (answer.events.length > 0 || leftMs <= 0 || this.#isClosed || this.#waiting.size >= WAITING_MAX) return answer;
+      await this.#found({ of, afterRevision, namePrefix }, leftMs);
     }
+  }
+
+  /** Answers whoever waits, so that a manager that stops is not held up. Safe to call again. */
+  close(): Promise<void> {
+    this.#isClosed = true;
+    for (const { wake } of this.#waiting) wake();
+    return Promise.resolve();
   }
 
   #look(question: Looked): ChangesAnswer {
@@ -78,10 +87,10 @@ export class ChangeLog {
     return { revision: last, events: events.filter((event) => event !== undefined) };
   }
 
-  #changedNames({ of, afterRevision, namePrefix }: Looked, revision: number): [string, number][] {
+  #changedNames(question: Looked, revision: number): [string, number][] {
     const names = new Map<string, number>();
     for (const change of this.#changes) {
-      if (change.of === of && change.revision > afterRevision && change.revision <= revision && change.name.startsWith(namePrefix))
+      if (isAnswer(change, question) && change.revision <= revision)
         names.set(change.name, Math.max(change.revision, names.get(change.name) ?? 0));
     }
     return [...names];
@@ -99,22 +108,43 @@ export class ChangeLog {
 
   #add(change: Change): void {
     this.#changes.push(change);
+    for (const waiting of this.#waiting)
+      if (isAnswer(change, waiting.question)) waiting.foundAt = Math.min(waiting.foundAt, change.revision);
     if (this.#changes.length < 2 * KEPT_MAX) return;
     const dropped = this.#changes.splice(0, this.#changes.length - KEPT_MAX);
     this.#completeFrom = dropped.reduce((highest, { revision }) => Math.max(highest, revision), this.#completeFrom ?? 0);
   }
 
-  #advanced(atMostMs: number): Promise<void> {
+  /** Until a change that was asked for is in memory with all before it: other changes wake nobody. */
+  #found(question: Looked, atMostMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const end = (): void => {
-        cancel();
-        this.#waiting.delete(end);
-        resolve();
+      const cancel = this.#clock.after(atMostMs, () => {
+        waiting.wake();
+      });
+      const waiting: Waiting = {
+        question,
+        // What a commit of this manager's own has added already, ahead of the watch.
+        foundAt: this.#changes.reduce((first, change) => (isAnswer(change, question) ? Math.min(first, change.revision) : first), Infinity),
+        wake: () => {
+          cancel();
+          this.#waiting.delete(waiting);
+          resolve();
+        },
       };
-      const cancel = this.#clock.after(atMostMs, end);
-      this.#waiting.add(end);
+      this.#waiting.add(waiting);
     });
   }
+}
+
+interface Waiting {
+  readonly question: Looked;
+  /** Revision of the first change that answers it. */
+  foundAt: number;
+  readonly wake: () => void;
+}
+
+function isAnswer(change: Change, { of, afterRevision, namePrefix }: Looked): boolean {
+  return change.of === of && change.revision > afterRevision && change.name.startsWith(namePrefix);
 }
 
 interface Looked {
