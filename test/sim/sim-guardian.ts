@@ -121,7 +121,7 @@ export class SimGuardianLink implements Guardian {
   async #ask<T>(work: (armed: ArmedMounts, nowMs: number) => T): Promise<T> {
     await sleep(this.#clock, this.#delayMs());
     const guardian = this.#current();
-    if (guardian === undefined) throw new AppError('UNGUARDED', 'the guardian of this node does not answer', {});
+    if (guardian === undefined) throw new AppError('GUARDIAN_DOWN', 'the guardian of this node does not answer', {});
     return guardian.call(work) as T; // a current guardian lives
   }
 }

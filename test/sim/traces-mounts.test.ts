@@ -186,7 +186,7 @@ describe('traces of mounts', () => {
     await script.pass(2 * TTL_MS);
     expect(script.world.checks.hasSession('n1')).to.equal(true);
     expect(script.kernelMount('n1')?.usable).to.equal(true);
-    expect(await script.reasonOf(script.mount('n1', 'other', 'c2'))).to.equal('UNGUARDED');
+    expect(await script.reasonOf(script.mount('n1', 'other', 'c2'))).to.equal('GUARDIAN_DOWN');
     script.rules(cut('n1', 'm1'), cut('n1', 'm2'));
     await script.until(() => !script.world.checks.hasSession('n1'), 'the session of n1 has ended');
     expect(script.kernelMount('n1')).to.equal(undefined);

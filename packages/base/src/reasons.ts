@@ -118,10 +118,15 @@ export const REASONS = {
     meaning: 'Too many nodes are lost at once, so automatic takeovers have stopped.',
     whatToDo: 'Repair the cluster, or declare the dead nodes lost by hand.',
   },
+  GUARDIAN_DOWN: {
+    kind: 'unavailable',
+    meaning: 'The guardian of the node is not running yet, or not any more, so nothing is mounted there under the policy lease for now.',
+    whatToDo: 'Repeat the call: the agent starts it anew. If it stays so, look at the end of guardian.log in the data folder of the agent.',
+  },
   UNGUARDED: {
     kind: 'precondition',
-    meaning: 'The guardian of the node is not running, so lease-bound mounts cannot be promised.',
-    whatToDo: 'Restart the agent; its guardian starts with it.',
+    meaning: 'The node has no guardian, or had none running when it was last heard of, so the end of its session is no evidence.',
+    whatToDo: 'Bring the node back, or declare it lost.',
   },
   MOUNT_UNUSABLE: {
     kind: 'precondition',

@@ -92,11 +92,8 @@ function refuseNode(document: VolumeDocument, claim: Claim, view: ClusterView): 
 /** The end of an unguarded node's session would be no evidence against it (rule 20), so it gets nothing that counts on that. */
 function refuseUnguarded(document: VolumeDocument, claim: Claim, view: ClusterView): Decision<never> | undefined {
   if (document.spec.takeover !== 'lease' || !view.unguarded(claim.node)) return undefined;
-  return refuse('UNGUARDED', `volume ${document.name} has the takeover policy lease, and the guardian of node ${claim.node} does not run`, {
-    volume: document.name,
-    uid: document.uid,
-    node: claim.node,
-  });
+  const text = `volume ${document.name} has the takeover policy lease, and the guardian of node ${claim.node} does not run at the moment`;
+  return refuse('GUARDIAN_DOWN', text, { volume: document.name, uid: document.uid, node: claim.node });
 }
 
 function grant(document: VolumeDocument, claim: Claim, view: ClusterView): Decision<Grant> {

@@ -177,7 +177,7 @@ describe('decideClaim', () => {
 
     it('is not promised on a node whose guardian is down', () => {
       const free = volume({ spec: spec({ takeover: 'lease' }) });
-      expect(refused(decide(free, claim('n2'), threeNodes({ unguarded: ['n2'] }))).reason).to.equal('UNGUARDED');
+      expect(refused(decide(free, claim('n2'), threeNodes({ unguarded: ['n2'] }))).reason).to.equal('GUARDIAN_DOWN');
       expect(decide(volume(), claim('n2'), threeNodes({ unguarded: ['n2'] })).type).to.equal('commit');
     });
   });

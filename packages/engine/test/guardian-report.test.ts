@@ -111,7 +111,7 @@ describe('GuardianReport', () => {
   it('calls the node guarded only when every lease-bound mount is armed', async () => {
     await clock.advance(0);
     await turn(false);
-    armAll = () => Promise.reject(new AppError('UNGUARDED', 'not armed'));
+    armAll = () => Promise.reject(new AppError('GUARDIAN_DOWN', 'not armed'));
     await turn(true);
     await clock.advance(10_000);
     expect(told).to.deep.equal([false, true]);

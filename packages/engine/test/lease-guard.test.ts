@@ -1,7 +1,7 @@
 import { silentLogger } from '@volplane/base';
 import { parseDriverName, type VolumeUid } from '@volplane/domain';
 import type { ArmedMount, Guardian } from '@volplane/ports';
-import { FAKE_CAPABILITIES, rejection } from '@volplane/testkit';
+import { FAKE_CAPABILITIES, ManualClock, rejection } from '@volplane/testkit';
 import { expect } from 'chai';
 import { LeaseGuard } from '../src/agent/lease-guard.js';
 
@@ -15,16 +15,24 @@ describe('LeaseGuard', () => {
   let armed: ArmedMount[];
   let alive: boolean;
   let guard: LeaseGuard;
+  let clock: ManualClock;
+  let tell: (alive: boolean) => void;
 
   beforeEach(() => {
     steps = [];
     armed = [];
     alive = true;
+    clock = new ManualClock();
     const guardian: Guardian = {
       get alive() {
         return alive;
       },
-      onChange: () => undefined,
+      onChange: (listener) => {
+        tell = (now) => {
+          alive = now;
+          listener(now);
+        };
+      },
       now: () => 1_000,
       arm: (mount) => {
         steps.push('armed');
@@ -39,7 +47,7 @@ describe('LeaseGuard', () => {
       disarm: () => Promise.resolve(),
       list: () => Promise.resolve(armed),
     };
-    guard = new LeaseGuard({ guardian, remainingMs: () => 4_000, log: silentLogger });
+    guard = new LeaseGuard({ guardian, remainingMs: () => 4_000, clock, log: silentLogger });
   });
 
   const mount = (): Promise<string> => {
@@ -79,11 +87,26 @@ describe('LeaseGuard', () => {
     expect(steps).to.deep.equal(['armed']);
   });
 
-  it('mounts nothing while the guardian is dead, or where there is none', async () => {
-    alive = false;
-    expect(await rejection(guard.mount(able, volume, mount))).to.have.property('reason', 'UNGUARDED');
-    const alone = new LeaseGuard({ guardian: undefined, remainingMs: () => 4_000, log: silentLogger });
+  it('mounts nothing where there is no guardian at all', async () => {
+    const alone = new LeaseGuard({ guardian: undefined, remainingMs: () => 4_000, clock, log: silentLogger });
     expect(await rejection(alone.mount(able, volume, mount))).to.have.property('reason', 'UNGUARDED');
+    expect(steps).to.deep.equal([]);
+  });
+
+  it('waits a moment for a guardian that is being started', async () => {
+    tell(false);
+    const mounting = guard.mount(able, volume, mount);
+    expect(steps).to.deep.equal([]);
+    tell(true);
+    expect(await mounting).to.equal('/mnt/data');
+  });
+
+  it('mounts nothing while the guardian stays dead, and asks for another try', async () => {
+    tell(false);
+    const refused = rejection(guard.mount(able, volume, mount));
+    await clock.advance(2_000);
+    const error = await refused;
+    expect(error).to.include({ reason: 'GUARDIAN_DOWN', kind: 'unavailable' });
     expect(steps).to.deep.equal([]);
   });
 });

@@ -20,7 +20,7 @@ export interface Guardian {
   /**
    * Durably knows volume, target and deadline when it resolves; called **before** the mount call. Again: replaces.
    *
-   * @throws AppError UNGUARDED
+   * @throws AppError GUARDIAN_DOWN
    */
   arm(mount: ArmedMount): Promise<void>;
 
@@ -31,7 +31,7 @@ export interface Guardian {
    * Runs `mount` while no abort can happen, if the deadline less `mountMsMax` has not passed; a mount that appears after
    * the deadline is aborted at once.
    *
-   * @throws AppError SESSION_LOST when too late (before or after), UNGUARDED
+   * @throws AppError SESSION_LOST when too late (before or after), GUARDIAN_DOWN
    */
   gate<T>(uid: VolumeUid, mountMsMax: number, mount: () => Promise<T>): Promise<T>;
 

@@ -67,7 +67,7 @@ export class Agent {
     });
     const session = new AgentSession({ node, book, managers, clock, random, log, describe, digest: () => bookDigest(book) });
     const releases = new OwedReleases({ book, session, managers, clock, random, log });
-    const guard = new LeaseGuard({ guardian: options.guardian, remainingMs: () => session.validUntilMs - clock.monotonicMs(), log });
+    const guard = new LeaseGuard({ guardian: options.guardian, remainingMs: () => session.validUntilMs - clock.monotonicMs(), clock, log });
     const queue = new KeyedQueue({ waitersMax: VOLUME_WAITERS_MAX });
     const mounts = new GlobalMounts({ node, book, session, managers, drivers, releases, guard, queue, log });
     const local = new LocalVolumes({ node, book, drivers, clock, random, log, queue: new KeyedQueue({ waitersMax: VOLUME_WAITERS_MAX }) });

@@ -1,4 +1,4 @@
-import { AppError, type Logger } from '@volplane/base';
+import { AppError, sleep, type Clock, type Logger } from '@volplane/base';
 import type { TakeoverPolicy, VolumeUid } from '@volplane/domain';
 import type { DriverVolume, Guardian, VolumeDriver } from '@volplane/ports';
 import type { MountRecord } from './agent-book.js';
@@ -10,17 +10,31 @@ type Abortable = Pick<VolumeDriver, 'info' | 'abortTarget'>;
 export class LeaseGuard {
   readonly #guardian: Guardian | undefined;
   readonly #remainingMs: () => number;
+  readonly #clock: Clock;
   readonly #log: Logger;
+  /** Fires when the guardian comes up; another one from then on. */
+  #up = new AbortController();
 
-  constructor(parts: { readonly guardian: Guardian | undefined; readonly remainingMs: () => number; readonly log: Logger }) {
+  constructor(parts: {
+    readonly guardian: Guardian | undefined;
+    readonly remainingMs: () => number;
+    readonly clock: Clock;
+    readonly log: Logger;
+  }) {
     this.#guardian = parts.guardian;
     this.#remainingMs = parts.remainingMs;
+    this.#clock = parts.clock;
     this.#log = parts.log;
+    parts.guardian?.onChange((alive) => {
+      if (!alive) return;
+      this.#up.abort();
+      this.#up = new AbortController();
+    });
   }
 
-  /** Runs `mount` armed and gated. @throws AppError UNGUARDED, CAPABILITY_MISSING, SESSION_LOST */
+  /** Runs `mount` armed and gated. @throws AppError UNGUARDED where there is none at all, GUARDIAN_DOWN, CAPABILITY_MISSING, SESSION_LOST */
   async mount(driver: Abortable, volume: DriverVolume, mount: () => Promise<string>): Promise<string> {
-    const guardian = this.#alive(volume.name);
+    const guardian = await this.#living(volume.name);
     await this.#arm(guardian, driver, volume);
     return await guardian.gate(volume.uid, MOUNT_MS_MAX, mount);
   }
@@ -59,14 +73,18 @@ export class LeaseGuard {
     await guardian.arm({ uid: volume.uid, target: target.path, method: target.method, deadlineMs: guardian.now() + this.#remainingMs() });
   }
 
-  #alive(name: string): Guardian {
+  /** One that has just been started, by this life of the agent or after its own death, is given its moment. */
+  async #living(name: string): Promise<Guardian> {
     const guardian = this.#guardian;
-    if (guardian?.alive === true) return guardian;
-    throw new AppError('UNGUARDED', `volume ${name} has the takeover policy lease, and the guardian of this node does not run`, {
-      volume: name,
-    });
+    const about = `volume ${name} has the takeover policy lease, and`;
+    if (guardian === undefined) throw new AppError('UNGUARDED', `${about} this node has no guardian`, { volume: name });
+    if (!guardian.alive) await sleep(this.#clock, GUARDIAN_START_MS, this.#up.signal).catch(() => undefined);
+    if (guardian.alive) return guardian;
+    throw new AppError('GUARDIAN_DOWN', `${about} the guardian of this node does not run; it is being started`, { volume: name });
   }
 }
 
 /** The longest that one mount call of an abortable driver may take: local file systems, no servers. Assumed by evidence C. */
 const MOUNT_MS_MAX = 1_000;
+/** A process of its own needs some tenths of a second to listen; a caller who waits longer is better told. */
+const GUARDIAN_START_MS = 2_000;

@@ -165,7 +165,7 @@ export class GuardianClient implements Guardian, Service {
 }
 
 function unguarded(): AppError {
-  return new AppError('UNGUARDED', 'the guardian of this node does not answer; it is being restarted', {});
+  return new AppError('GUARDIAN_DOWN', 'the guardian of this node does not answer; it is being restarted', {});
 }
 
 function tooLate(uid: string): AppError {
