@@ -138,11 +138,11 @@ function attachmentOf(document: VolumeDocument, claim: Claim): Attachment | unde
 }
 
 /**
- * True when a claim was refused only for want of a fence: every holder in the way is gone, and the policy is `storage`. The
- * manager then raises the epoch, has the storage fenced at it, and decides again with the receipt.
+ * The holders that the storage has to refuse before the claim can be granted; none when more than a fence is missing. The manager
+ * then raises the epoch, has the storage fenced at it, and decides again with the receipt.
  */
-export function wantsFence(document: VolumeDocument, claim: Claim, view: ClusterView): boolean {
-  if (document.phase !== 'ready' || view.brake !== undefined) return false;
+export function holdersToFence(document: VolumeDocument, claim: Claim, view: ClusterView): readonly Holder[] {
+  if (document.phase !== 'ready' || view.brake !== undefined) return [];
   const missing = holdersInTheWay(document, claim).filter((holder) => findEvidence(document, holder, view, claim.fence) === undefined);
-  return missing.length > 0 && missing.every((holder) => couldBeFenced(document, holder, view));
+  return missing.every((holder) => couldBeFenced(document, holder, view)) ? missing : [];
 }

@@ -1,8 +1,8 @@
 import { REASONS } from '@volplane/base';
 import { isReaderOnly, isSufficient, type MountMode } from './access.js';
-import { decideClaim, wantsFence, type Claim } from './claim.js';
+import { decideClaim, holdersToFence, type Claim } from './claim.js';
 import type { ClusterView } from './decision.js';
-import { excludingHolders, holdersOf, toAttachmentView, whatFrees, type Holder } from './holders.js';
+import { holdersOf, toAttachmentView, whatFrees, type Holder } from './holders.js';
 import { lostWord, sessionOf, type NodeIdentity } from './liveness.js';
 import type { MountId, NodeName } from './names.js';
 import { pendingCommands } from './pending.js';
@@ -132,8 +132,8 @@ export function expectedAnswer(document: VolumeDocument, view: ClusterView, node
     const from = taken.length === 0 ? '' : `, taken over from ${taken.join(' and ')}`;
     return { text: `a mount ${mode} on ${node} would be granted at epoch ${String(decision.answer.attachment.epoch)}${from}` };
   }
-  if (wantsFence(document, claim, view)) {
-    const held = excludingHolders(document, node, mode).map((holder) => holder.node);
+  const held = holdersToFence(document, claim, view).map((holder) => holder.node);
+  if (held.length > 0) {
     return { text: `a mount ${mode} on ${node} would be granted once the storage has refused ${held.join(' and ')} (evidence B)` };
   }
   const { reason, message, fields } = decision.failure;

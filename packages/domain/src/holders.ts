@@ -90,6 +90,9 @@ export function whatFrees(document: VolumeDocument, holder: Holder, view: Cluste
         ? `${node} is gone and its guardian was not running, so the end of its session is no evidence: declare the node lost once it is surely off`
         : `${node} is gone and its session has ended: it is taken over at the next claim${braked}`;
     case 'storage':
+      if (document.spec.accessMode === 'multi-node-multi-writer') {
+        return `${node} is gone, and the storage cannot refuse it without the other writers: declare it lost once it is surely off`;
+      }
       return `${node} is gone: the storage is asked to refuse it at the next claim${braked}`;
     case 'manual':
       return `${node} is gone and the policy is manual: bring it back, or declare it lost once it is surely off`;

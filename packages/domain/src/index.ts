@@ -93,7 +93,7 @@ export type {
   VolumePage,
   VolumeView,
 } from './views.js';
-export { decideClaim, wantsFence, type Claim, type Grant } from './claim.js';
+export { decideClaim, holdersToFence, type Claim, type Grant } from './claim.js';
 export { decisionError, type ClusterView, type Decision, type LiveNode, type Requirement } from './decision.js';
 export { describeChange } from './describe-change.js';
 export { expectedAnswer, explainVolume, type ExplainInput } from './explain.js';

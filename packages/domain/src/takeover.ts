@@ -1,4 +1,4 @@
-import { commit, type ClusterView, type Decision, type Requirement } from './decision.js';
+import { commit, refuse, type ClusterView, type Decision, type Requirement } from './decision.js';
 import { evidenceAgainst, type Holder } from './holders.js';
 import { goneRequirement, lostWord } from './liveness.js';
 import type { VolumeUid } from './names.js';
@@ -52,14 +52,32 @@ export function findEvidence(
   }
 }
 
-/** True when nothing but the storage's word is missing against the holder: it is gone, not declared lost, and the policy is `storage`. */
+/**
+ * True when nothing but the storage's word is missing against the holder: it is gone, not declared lost, and the policy is `storage`.
+ * Never with many writers: a fence ends every lower epoch, and with the holder's those of nodes that are in touch.
+ */
 export function couldBeFenced(document: VolumeDocument, holder: Holder, view: ClusterView): boolean {
+  const { takeover, accessMode } = document.spec;
+  if (takeover !== 'storage' || accessMode === 'multi-node-multi-writer') return false;
   const identity = { node: holder.node, nodeUid: holder.attachment.nodeUid };
-  return document.spec.takeover === 'storage' && goneRequirement(view, identity) !== undefined && lostWord(view, identity) === undefined;
+  return goneRequirement(view, identity) !== undefined && lostWord(view, identity) === undefined;
 }
 
-/** Raises the epoch before the storage is fenced at it: the number is recorded before it is used. */
-export function decideRaiseEpoch(document: VolumeDocument): Decision<number> {
+/**
+ * Raises the epoch before the storage is fenced at it: the number is recorded before it is used. Only while each of `holders` is one
+ * that the storage may refuse: whoever was granted the volume since then has a lower epoch, and would be cut off with them.
+ */
+export function decideRaiseEpoch(document: VolumeDocument, holders: readonly Holder[], view: ClusterView): Decision<number> {
+  const gone = holders
+    .filter((holder) => couldBeFenced(document, holder, view))
+    .map(({ node, attachment }) => goneRequirement(view, { node, nodeUid: attachment.nodeUid }))
+    .filter((requirement) => requirement !== undefined);
+  if (holders.length === 0 || gone.length < holders.length) {
+    return refuse('CONTENTION', `volume ${document.name} changed while its storage was about to be fenced; repeat the call`, {
+      volume: document.name,
+      uid: document.uid,
+    });
+  }
   const epoch = document.epoch + 1;
-  return commit({ ...document, epoch }, epoch);
+  return commit({ ...document, epoch }, epoch, gone);
 }

@@ -4,8 +4,9 @@ import {
   ACCESS_MODES,
   decideClaim,
   decideRaiseEpoch,
+  holdersOf,
+  holdersToFence,
   mayCoexist,
-  wantsFence,
   type Claim,
   type ClusterView,
   type VolumeDocument,
@@ -196,10 +197,12 @@ describe('decideClaim', () => {
 
     it('wants a fence when nothing else is missing', () => {
       expect(refused(decide(held, claim('n2'), gone)).reason).to.equal('VOLUME_HELD');
-      expect(wantsFence(held, claim('n2'), gone)).to.equal(true);
-      expect(wantsFence(held, claim('n2'), threeNodes())).to.equal(false);
-      expect(wantsFence(held, claim('n2'), threeNodes({ gone: ['n1'], brake: 'stopped' }))).to.equal(false);
-      expect(wantsFence(volume({ attachments: attachedOn('n1') }), claim('n2'), gone)).to.equal(false);
+      const fenced = (document: VolumeDocument, view: ClusterView): readonly string[] =>
+        holdersToFence(document, claim('n2'), view).map((holder) => holder.node);
+      expect(fenced(held, gone)).to.deep.equal(['n1']);
+      expect(fenced(held, threeNodes())).to.deep.equal([]);
+      expect(fenced(held, threeNodes({ gone: ['n1'], brake: 'stopped' }))).to.deep.equal([]);
+      expect(fenced(volume({ attachments: attachedOn('n1') }), gone)).to.deep.equal([]);
     });
 
     for (const [what, receipt] of [
@@ -218,10 +221,26 @@ describe('decideClaim', () => {
       expect(refused(decide(held, claim('n2', { fence }), braked)).reason).to.equal('TAKEOVER_BRAKE');
     });
 
-    it('raises the epoch in the record before the storage is fenced at it', () => {
-      const { document, answer } = committed(decideRaiseEpoch(held));
+    it('raises the epoch in the record before the storage is fenced at it, while the holder is gone', () => {
+      const { document, answer, requirements } = committed(raise(held, gone));
       expect([document.epoch, answer]).to.deep.equal([7, 7]);
+      expect(requirements).to.deep.equal([sessionAbsent('n1')]);
     });
+
+    it('does not raise it when a node that is in touch, or nobody, would be cut off', () => {
+      expect(refused(raise(held, threeNodes())).reason).to.equal('CONTENTION');
+      const both = { ...held, attachments: { ...held.attachments, ...attachedOn('n3') } };
+      expect(refused(raise(both, gone)).reason).to.equal('CONTENTION');
+      expect(refused(decideRaiseEpoch(held, [], gone)).reason).to.equal('CONTENTION');
+    });
+
+    it('fences nobody where many may write: the storage would refuse the others with the one that is gone', () => {
+      const many = { ...held, spec: spec({ takeover: 'storage', accessMode: 'multi-node-multi-writer' }) };
+      expect(refused(raise(many, gone)).reason).to.equal('CONTENTION');
+    });
+
+    const raise = (document: VolumeDocument, view: ClusterView): ReturnType<typeof decideRaiseEpoch> =>
+      decideRaiseEpoch(document, holdersOf(document), view);
   });
 
   describe('evidence D', () => {

@@ -9,6 +9,7 @@ import {
   decideForceRelease,
   decideNodeLost,
   decideRaiseEpoch,
+  holdersToFence,
   decideRehome,
   decideRelease,
   decideReleaseGone,
@@ -292,10 +293,16 @@ export class Model {
     let claim: Claim = { ...identity, session: sessionId(session), seq: machine.seq, mode, mountId: mountId('c1') };
     if (withFence && this.document !== undefined) {
       const { uid } = this.document;
-      this.#decide(step, (document) => (document?.uid === uid ? decideRaiseEpoch(document) : UNCHANGED));
-      const epoch = this.document.epoch;
-      if (this.document.uid === uid) this.#fencedBelow.set(uid, Math.max(epoch, this.#fencedBelow.get(uid) ?? 0));
-      claim = { ...claim, fence: { uid, epoch, receipt: 'r' } };
+      const unfenced = claim;
+      this.#decide(
+        step,
+        (document, view) =>
+          document?.uid === uid ? decideRaiseEpoch(document, holdersToFence(document, unfenced, view), view) : UNCHANGED,
+        (epoch) => {
+          this.#fencedBelow.set(uid, Math.max(epoch, this.#fencedBelow.get(uid) ?? 0));
+          claim = { ...unfenced, fence: { uid, epoch, receipt: 'r' } };
+        },
+      );
     }
     this.#decide(
       step,

@@ -1,3 +1,4 @@
+import { AppError } from '@volplane/base';
 import { type VolumeUid } from '@volplane/domain';
 import { rejection } from '@volplane/testkit';
 import { expect } from 'chai';
@@ -57,6 +58,22 @@ describe('Manager, claims', () => {
     expect(n2.fences.map((fence) => fence.epoch)).to.deep.equal([3]);
     expect(document?.evidence[0]).to.include({ kind: 'B', detail: 'storage refuses below 3' });
     expect(document?.epoch).to.equal(4);
+  });
+
+  it('takes nothing over without the word of the storage, says why there is none, and asks again at the next claim', async () => {
+    await create('data', { takeover: 'storage' });
+    await n1.claim('data');
+    await n1.die();
+    n2.fenceFault = new AppError('DRIVER_FAILED', 'fence program ended with 3: array is locked');
+    const error = await rejection(n2.claim('data'));
+    expect(error.reason).to.equal('VOLUME_HELD');
+    expect(error.message).to.contain('fence program ended with 3: array is locked');
+    expect(error.failure.fields).to.include({ holder: 'n1' });
+    expect(error.failure.fields['freedBy']).to.contain('repair the fence of driver shared');
+    expect(Object.keys(world.volume('data')?.attachments ?? {})).to.deep.equal(['n1']);
+    n2.fenceFault = undefined;
+    expect(await n2.claim('data')).to.include({ epoch: 5 });
+    expect(n2.fences.map((fence) => fence.epoch)).to.deep.equal([3, 4]);
   });
 
   it('does not take over what an unguarded node held (rule 20)', async () => {

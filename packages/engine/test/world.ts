@@ -187,6 +187,8 @@ export class FakeAgent {
   /** Commands in the order in which they arrived. */
   readonly commands: Command[] = [];
   readonly fences: Extract<AgentMessage, { readonly type: 'fence' }>[] = [];
+  /** What its driver says instead of a receipt. */
+  fenceFault: AppError | undefined;
   readonly forced: Extract<AgentMessage, { readonly type: 'force-release' }>[] = [];
   /** Uids of volumes whose data is there. */
   readonly data = new Set<VolumeUid>();
@@ -339,6 +341,7 @@ export class FakeAgent {
       }
       case 'fence':
         this.fences.push(message);
+        if (this.fenceFault !== undefined) throw this.fenceFault;
         return { receipt: `storage refuses below ${String(message.epoch)}` };
       case 'users':
         return {

@@ -44,30 +44,30 @@ export class Commands {
       const begun = { epoch: command.epoch, operationId: command.operationId };
       await this.#book.write({ commands: { [command.uid]: begun } });
       const answer = await this.#effect(command);
-      await this.#book.write({ commands: { [command.uid]: { ...begun, answer } } });
+      // A fence may have raised the epoch meanwhile.
+      const epoch = Math.max(command.epoch, this.#book.command(command.uid)?.epoch ?? 0);
+      await this.#book.write({ commands: { [command.uid]: { ...begun, epoch, answer } } });
       return answer;
     });
   }
 
-  /** Makes the storage refuse everything below the epoch (evidence B). */
-  fence(message: AgentMessageOf<'fence'>): Promise<{ readonly receipt: string }> {
-    return this.#queue.run(message.name, async () => {
-      this.checkAddressee(message);
-      const memory = this.#book.command(message.uid);
-      if (memory !== undefined && message.epoch < memory.epoch) throw this.#notOwner(message.name, message.epoch, memory.epoch);
-      await this.#book.write({ commands: { [message.uid]: { ...memory, epoch: message.epoch } } });
-      const driver = this.#drivers.get(message.spec.driver, message.name);
-      const volume = toDriverVolume(message);
-      if (driver.fence === undefined)
-        throw new AppError('CAPABILITY_MISSING', `driver ${driver.info.name} of volume ${message.name} cannot fence`, {
-          volume: message.name,
-          capability: 'fence',
-        });
-      const receipt = await this.#drivers.run(`fence of volume ${message.name}`, message.uid, DRIVER_MS.abort, (signal) =>
-        driver.fence === undefined ? Promise.resolve('') : driver.fence(volume, signal),
-      );
-      return { receipt: receipt.slice(0, 200) };
-    });
+  /**
+   * Makes the storage refuse everything below the epoch (evidence B). Not in the volume's queue: the mount whose claim waits for this
+   * very fence stands there.
+   */
+  async fence(message: AgentMessageOf<'fence'>): Promise<{ readonly receipt: string }> {
+    const { name, uid, spec, epoch } = message;
+    this.checkAddressee(message);
+    const memory = this.#book.command(uid);
+    if (memory !== undefined && epoch < memory.epoch) throw this.#notOwner(name, epoch, memory.epoch);
+    await this.#book.write({ commands: { [uid]: { ...memory, epoch } } });
+    const driver = this.#drivers.get(spec.driver, name);
+    const fence = driver.fence?.bind(driver);
+    if (fence === undefined) throw cannot(driver, name, 'fence');
+    const receipt = await this.#drivers.run(`fence of volume ${name}`, uid, DRIVER_MS.fence, (signal) =>
+      fence(toDriverVolume(message), signal),
+    );
+    return { receipt: receipt.slice(0, RECEIPT_CHARACTERS_MAX) };
   }
 
   /** @throws AppError SESSION_LOST when the message is meant for another life of the agent, or the session is not valid */
@@ -160,6 +160,9 @@ function cannot(driver: VolumeDriver, volume: string, capability: string): AppEr
     capability,
   });
 }
+
+/** Of the answer's schema. */
+const RECEIPT_CHARACTERS_MAX = 200;
 
 /** Failures after which nothing is left behind, by the contract of drivers. */
 const KNOWN_FAILURES = [

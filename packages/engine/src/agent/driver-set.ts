@@ -95,4 +95,4 @@ export function toDriverVolume(volume: {
 }
 
 /** How long each kind of call may take before its outcome is called unknown. Mounts of slow servers take tens of seconds. */
-export const DRIVER_MS = { mount: 50_000, unmount: 50_000, inspect: 10_000, create: 600_000, abort: 10_000 } as const;
+export const DRIVER_MS = { mount: 50_000, unmount: 50_000, inspect: 10_000, create: 600_000, abort: 10_000, fence: 9_000 } as const;

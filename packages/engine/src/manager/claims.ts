@@ -2,9 +2,11 @@ import { AppError, hasReason, type Logger } from '@volplane/base';
 import {
   decideClaim,
   decideRelease,
-  wantsFence,
+  holdersToFence,
   type Claim,
+  type ClusterView,
   type FenceReceipt,
+  type Holder,
   type NodeName,
   type VolumeDocument,
   type VolumeName,
@@ -51,7 +53,7 @@ export class Claims {
       return await this.#grant(name, claim);
     } catch (error) {
       if (!hasReason(error, 'VOLUME_HELD')) throw error;
-      const fence = await this.#fence(name, claim);
+      const fence = await this.#fence(name, claim, error);
       if (fence !== undefined) return await this.#grant(name, { ...claim, fence });
       throw await this.#withUsers(error);
     }
@@ -132,10 +134,11 @@ export class Claims {
   }
 
   /** The storage's word about the holders, when nothing else is missing for the claim. */
-  async #fence(name: VolumeName, claim: Claim): Promise<FenceReceipt | undefined> {
-    const record = await this.#cache.readVolume(name);
-    if (record === undefined || !wantsFence(record.document, claim, this.#records.view())) return undefined;
-    return await this.#fencing.fence(record.document, claim.node);
+  async #fence(name: VolumeName, claim: Claim, refusal: AppError): Promise<FenceReceipt | undefined> {
+    const document = (await this.#cache.readVolume(name))?.document;
+    const against = (current: VolumeDocument, view: ClusterView): readonly Holder[] => holdersToFence(current, claim, view);
+    if (document === undefined || against(document, this.#records.view()).length === 0) return undefined;
+    return await this.#fencing.fence({ document, by: claim.node, against, refusal });
   }
 
   /** The same refusal with the mount ids that use the volume on the holder now, where it can be asked. */

@@ -5,6 +5,8 @@ import {
   parseNodeName,
   parseVolumeName,
   placementOf,
+  type ClusterView,
+  type Holder,
   type NodeName,
   type ReleaseGoneRequest,
   type VolumeDocument,
@@ -42,18 +44,13 @@ export class GoneRelease {
     } catch (error) {
       if (!hasReason(error, 'VOLUME_HELD')) throw error;
       const document = (await this.#cache.readVolume(name, context.signal))?.document;
-      if (document === undefined || !this.#canBeFenced(document, node)) throw error;
-      const fence = await this.#fencing.fence(document, this.#fencer(document));
+      const against = (current: VolumeDocument, view: ClusterView): readonly Holder[] => fencedHolder(current, node, view);
+      if (document === undefined || against(document, this.#records.view()).length === 0) throw error;
+      const fence = await this.#fencing.fence({ document, by: this.#fencer(document), against, refusal: error });
       return this.#toView(
         await this.#records.change(name, (current, view) => decideReleaseGone(current, { name, node, fence }, view), context.signal),
       );
     }
-  }
-
-  #canBeFenced(document: VolumeDocument, node: NodeName): boolean {
-    const attachment = document.attachments[node];
-    const view = this.#records.view();
-    return attachment !== undefined && view.brake === undefined && couldBeFenced(document, { node, attachment }, view);
   }
 
   /** A live node whose driver can ask the storage. @throws AppError DRIVER_NOT_FOUND, NODE_LACKS_DRIVER */
@@ -67,4 +64,11 @@ export class GoneRelease {
     if (changed.committed && evidence !== undefined && evidence.kind !== 'D') this.#brake.countTakeover();
     return toVolumeView(changed.answer, changed.modRevision);
   }
+}
+
+/** The holder on the node, when the storage's refusal is all that is missing against it. */
+function fencedHolder(document: VolumeDocument, node: NodeName, view: ClusterView): readonly Holder[] {
+  const attachment = document.attachments[node];
+  if (attachment === undefined || view.brake !== undefined) return [];
+  return [{ node, attachment }].filter((holder) => couldBeFenced(document, holder, view));
 }
