@@ -74,7 +74,7 @@ export const KV_LIMITS = {
   /** Compares and writes of one transaction; a takeover needs 5, the removal of a volume with dead holders 2 for each of them and 2. */
   operationsPerTransaction: 12,
   /** Keys of one range page. */
-  pageKeys: 1_000,
+  pageKeys: 5_000,
 } as const;
 
 /**

@@ -17,6 +17,8 @@ import {
   type VolumeDocument,
 } from '@volplane/domain';
 import { z } from 'zod';
+import { DOCUMENT_LIMITS, EVIDENCE_KINDS, MOUNT_MODES, OPERATION_KINDS, VOLUME_PHASES } from './document-limits.js';
+import { isSurelyVolume } from './volume-check.js';
 
 /** The schemas of every name and id, shared by documents and messages. */
 export const volumeName = z.string().refine(isVolumeName, 'not a volume name');
@@ -33,14 +35,14 @@ export const counter = z.number().int().nonnegative();
 export const stringMap = z
   .record(z.string().min(1).max(LIMITS.mapKeyBytes), z.string().max(LIMITS.mapValueBytes))
   .refine((map) => Object.keys(map).length <= LIMITS.mapEntries, `more than ${String(LIMITS.mapEntries)} entries`);
-const timestamp = z.string().min(1).max(40);
-const text = z.string().max(2048);
+const timestamp = z.string().min(1).max(DOCUMENT_LIMITS.timestampLength);
+const text = z.string().max(DOCUMENT_LIMITS.textLength);
 
 export const accessMode = z.enum(ACCESS_MODES);
 export const takeoverPolicy = z.enum(TAKEOVER_POLICIES);
-export const mountMode = z.enum(['rw', 'ro']);
+export const mountMode = z.enum(MOUNT_MODES);
 export const scope = z.enum(['local', 'global']);
-export const operationKind = z.enum(['create', 'remove', 'expand', 'snapshot', 'remove-snapshot']);
+export const operationKind = z.enum(OPERATION_KINDS);
 
 const attachment = z.strictObject({
   nodeUid,
@@ -53,7 +55,7 @@ const attachment = z.strictObject({
 });
 
 const evidence = z.strictObject({
-  kind: z.enum(['A', 'B', 'C', 'D']),
+  kind: z.enum(EVIDENCE_KINDS),
   node: nodeName,
   nodeUid,
   seq: counter,
@@ -77,7 +79,7 @@ export const volumeDocument = z.strictObject({
   uid: volumeUid,
   spec: volumeSpec,
   createdAt: timestamp,
-  phase: z.enum(['creating', 'ready', 'removing']),
+  phase: z.enum(VOLUME_PHASES),
   owner: nodeName,
   ownerUid: nodeUid,
   epoch: counter,
@@ -95,7 +97,10 @@ export const volumeDocument = z.strictObject({
   formerOwners: z.array(z.strictObject({ node: nodeName, nodeUid })).max(LIMITS.formerOwners + 1),
   evidence: z.array(evidence).max(LIMITS.evidence),
   snapshots: z
-    .record(z.string().max(128), z.strictObject({ createdAt: timestamp, sizeBytes: counter, ready: z.boolean() }))
+    .record(
+      z.string().max(DOCUMENT_LIMITS.snapshotNameLength),
+      z.strictObject({ createdAt: timestamp, sizeBytes: counter, ready: z.boolean() }),
+    )
     .exactOptional(),
 });
 
@@ -139,24 +144,29 @@ export const sessionDocument = z.strictObject({
 });
 
 /** @throws AppError DOCUMENT_INVALID naming the key and the first fault; the document stays as it is */
-export const parseVolumeDocument = (key: string, json: string): VolumeDocument => parseDocument(volumeDocument, key, json);
+export function parseVolumeDocument(key: string, json: string): VolumeDocument {
+  const value = parseJson(key, json);
+  return isSurelyVolume(value) ? value : checked(volumeDocument, key, value);
+}
 /** @throws AppError DOCUMENT_INVALID */
-export const parseNodeDocument = (key: string, json: string): NodeDocument => parseDocument(nodeDocument, key, json);
+export const parseNodeDocument = (key: string, json: string): NodeDocument => checked(nodeDocument, key, parseJson(key, json));
 /** @throws AppError DOCUMENT_INVALID */
-export const parseSessionDocument = (key: string, json: string): SessionDocument => parseDocument(sessionDocument, key, json);
+export const parseSessionDocument = (key: string, json: string): SessionDocument => checked(sessionDocument, key, parseJson(key, json));
 
 /** Documents are stored as one line of JSON in the order of their type's fields, so that etcdctl shows them readably. */
 export function encodeDocument(document: VolumeDocument | NodeDocument | SessionDocument): string {
   return JSON.stringify(document);
 }
 
-function parseDocument<T>(schema: z.ZodType<T>, key: string, json: string): T {
-  let value: unknown;
+function parseJson(key: string, json: string): unknown {
   try {
-    value = JSON.parse(json);
+    return JSON.parse(json);
   } catch (error) {
     throw new AppError('DOCUMENT_INVALID', `the document at ${key} is not JSON; it was left alone`, { key }, error);
   }
+}
+
+function checked<T>(schema: z.ZodType<T>, key: string, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   throw new AppError('DOCUMENT_INVALID', `the document at ${key} does not validate (${issueText(result.error)}); it was left alone`, {

@@ -34,20 +34,20 @@ import fc, { type Arbitrary } from 'fast-check';
 /** Text as people write it: any Unicode, no lone surrogates, which no valid message holds. */
 export const text = fc.string({ unit: 'grapheme', maxLength: 40 });
 export const count = fc.nat({ max: Number.MAX_SAFE_INTEGER });
-const timestamp = fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) }).map((date) => date.toISOString());
+export const timestamp = fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) }).map((date) => date.toISOString());
 export const scope = fc.constantFrom<Scope>('local', 'global');
 export const mountMode = fc.constantFrom<MountMode>('rw', 'ro');
-const accessMode = fc.constantFrom(...ACCESS_MODES);
+export const accessMode = fc.constantFrom(...ACCESS_MODES);
 export const takeover = fc.constantFrom(...TAKEOVER_POLICIES);
 export const nodeState = fc.constantFrom<NodeState>('connected', 'silent', 'gone', 'lost');
 
 // The patterns are those of the domain, so the brands hold.
 export const volumeName = fc.stringMatching(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,30}$/).map((name) => name as VolumeName);
 export const nodeName = fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?$/).map((name) => name as NodeName);
-const driverName = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,20}$/).map((name) => name as DriverName);
+export const driverName = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,20}$/).map((name) => name as DriverName);
 export const mountId = fc.stringMatching(/^[!-~]{1,40}$/).map((id) => id as MountId);
 const hex32 = fc.stringMatching(/^[0-9a-f]{32}$/);
-const volumeUid = hex32.map((uid) => uid as VolumeUid);
+export const volumeUid = hex32.map((uid) => uid as VolumeUid);
 export const nodeUid = hex32.map((uid) => uid as NodeUid);
 
 const mapKey = fc
@@ -97,7 +97,7 @@ export const attachment = shape<AttachmentView>({
   claimedFor: mountId,
 });
 
-const operation = shape<Operation>(
+export const operation = shape<Operation>(
   {
     id: hex32.map((id) => id as OperationId),
     kind: fc.constantFrom<Operation['kind']>('create', 'remove', 'expand', 'snapshot', 'remove-snapshot'),
@@ -109,7 +109,7 @@ const operation = shape<Operation>(
   ['ownerDone', 'cause'],
 );
 
-const snapshot = shape<Snapshot>({ createdAt: timestamp, sizeBytes: count, ready: fc.boolean() });
+export const snapshot = shape<Snapshot>({ createdAt: timestamp, sizeBytes: count, ready: fc.boolean() });
 
 export const snapshotView = shape<SnapshotView>({
   name: text,

@@ -1,8 +1,9 @@
 import { AppError, backoffMs, errorText, sleep, type Clock, type Logger, type Random, type Service } from '@volplane/base';
 import type { NodeDocument, NodeName, SessionDocument, VolumeDocument, VolumeName } from '@volplane/domain';
-import { KV_LIMITS, type KvEntry, type KvEvent, type KvStore, type KvWatch } from '@volplane/ports';
+import type { KvEntry, KvEvent, KvStore, KvWatch } from '@volplane/ports';
 import { parseNodeDocument, parseSessionDocument, parseVolumeDocument } from '@volplane/wire';
 import { nodeKey, parseKey, ROOT_PREFIX, sessionKey, volumeKey } from './keys.js';
+import { pagesOf } from './pages.js';
 import { ReadBarrier } from './read-barrier.js';
 import { VolumeIndex } from './volume-index.js';
 
@@ -161,26 +162,14 @@ export class ClusterCache implements Service {
 
   async #fill(signal: AbortSignal): Promise<void> {
     const seen = new Set<string>();
-    let after: string | undefined;
-    let revision: number | undefined;
-    for (;;) {
-      // Pages follow each other: all of one revision, so that the watch can go on right behind it.
-      const page = await this.#kv.range(
-        {
-          prefix: ROOT_PREFIX,
-          limit: KV_LIMITS.pageKeys,
-          ...(after === undefined ? {} : { after }),
-          ...(revision === undefined ? {} : { atRevision: revision }),
-        },
-        signal,
-      );
-      revision ??= page.revision;
+    let revision = 0;
+    // All pages are of one revision, so that the watch can go on right behind it.
+    for await (const page of pagesOf(this.#kv, ROOT_PREFIX, signal)) {
+      revision = page.revision;
       for (const entry of page.entries) {
         seen.add(entry.key);
         this.#applyPut(entry);
       }
-      after = page.entries.at(-1)?.key;
-      if (!page.more || after === undefined) break;
     }
     for (const key of this.#knownKeys()) if (!seen.has(key)) this.#applyDelete(key, revision);
     this.#advance(revision);

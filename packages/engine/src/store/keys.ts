@@ -27,12 +27,14 @@ export type ParsedKey =
 
 /** What a key stands for; undefined for a key that Volplane did not make. */
 export function parseKey(key: string): ParsedKey | undefined {
-  for (const [type, prefix] of Object.entries(PREFIXES)) {
+  for (const [type, prefix] of KINDS) {
     if (!key.startsWith(prefix)) continue;
     const rest = key.slice(prefix.length);
     if (type === 'volume') return isVolumeName(rest) ? { type, name: rest } : undefined;
     if (type === 'manager') return { type, id: rest };
-    return isNodeName(rest) ? { type: type as 'node' | 'session' | 'inventory' | 'unguarded', node: rest } : undefined;
+    return isNodeName(rest) ? { type, node: rest } : undefined;
   }
   return undefined;
 }
+
+const KINDS = Object.entries(PREFIXES) as readonly (readonly [ParsedKey['type'], string])[]; // the keys of PREFIXES are the types

@@ -83,28 +83,42 @@ export class VolumeIndex {
   }
 
   #indexRecord(name: VolumeName, document: VolumeDocument): void {
-    for (const node of Object.keys(document.attachments)) addTo(this.#attached, node as NodeName, name);
     addTo(this.#owned, document.owner, name);
     if (document.operation !== undefined) this.#unfinished.add(name);
-    for (const { node, nodeUid } of machinesIn(document)) {
-      let naming = this.#naming.get(nodeUid);
-      if (naming === undefined) this.#naming.set(nodeUid, (naming = { node, names: new Set() }));
-      naming.names.add(name);
+    this.#addNaming(document.owner, document.ownerUid, name);
+    for (const { node, nodeUid } of document.formerOwners) this.#addNaming(node, nodeUid, name);
+    for (const { node, attachment } of holdersOf(document)) {
+      addTo(this.#attached, node, name);
+      this.#addNaming(node, attachment.nodeUid, name);
     }
   }
 
   #unindex(name: VolumeName, document: VolumeDocument): void {
-    for (const node of Object.keys(document.attachments)) removeFrom(this.#attached, node as NodeName, name);
     removeFrom(this.#owned, document.owner, name);
     this.#unfinished.delete(name);
-    for (const { nodeUid } of machinesIn(document)) {
-      const names = this.#naming.get(nodeUid)?.names;
-      if (names?.delete(name) === true && names.size === 0) this.#naming.delete(nodeUid);
+    this.#removeNaming(document.ownerUid, name);
+    for (const { nodeUid } of document.formerOwners) this.#removeNaming(nodeUid, name);
+    for (const { node, attachment } of holdersOf(document)) {
+      removeFrom(this.#attached, node, name);
+      this.#removeNaming(attachment.nodeUid, name);
     }
   }
 
+  #addNaming(node: NodeName, nodeUid: NodeUid, name: VolumeName): void {
+    let naming = this.#naming.get(nodeUid);
+    if (naming === undefined) this.#naming.set(nodeUid, (naming = { node, names: new Set() }));
+    naming.names.add(name);
+  }
+
+  #removeNaming(nodeUid: NodeUid, name: VolumeName): void {
+    const names = this.#naming.get(nodeUid)?.names;
+    if (names?.delete(name) === true && names.size === 0) this.#naming.delete(nodeUid);
+  }
+
   #insertSorted(name: VolumeName): void {
-    this.#sorted.splice(firstAfter(this.#sorted, name), 0, name);
+    const last = this.#sorted.at(-1);
+    if (last === undefined || last < name) this.#sorted.push(name);
+    else this.#sorted.splice(firstAfter(this.#sorted, name), 0, name);
   }
 
   #removeSorted(name: VolumeName): void {
@@ -118,11 +132,6 @@ const NONE: ReadonlySet<VolumeName> = new Set();
 
 /** Only needed for the short time in which events of before the deletion may still arrive. */
 const TOMBSTONES_MAX = 10_000;
-
-function machinesIn(document: VolumeDocument): readonly NodeIdentity[] {
-  const holders = holdersOf(document).map(({ node, attachment }) => ({ node, nodeUid: attachment.nodeUid }));
-  return [{ node: document.owner, nodeUid: document.ownerUid }, ...holders, ...document.formerOwners];
-}
 
 function addTo(index: Map<NodeName, Set<VolumeName>>, node: NodeName, name: VolumeName): void {
   let names = index.get(node);
