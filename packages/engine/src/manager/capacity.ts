@@ -20,7 +20,7 @@ export class Capacity {
   async getCapacity(request: CapacityRequest, context: CallContext): Promise<CapacityView> {
     const driver = parseDriverName(request.driver);
     const only = request.node === undefined ? undefined : parseNodeName(request.node);
-    await this.#cache.barrier(context.signal);
+    await this.#cache.barrier();
     if (only !== undefined && !this.#cache.nodes.has(only)) throw missingNode(this.#cache, only);
     const offers = this.#offers(driver, only);
     if (offers.length === 0) {

@@ -58,7 +58,7 @@ export class Explaining {
     const name = parseVolumeName(request.name);
     const forNode = request.forNode === undefined ? undefined : parseNodeName(request.forNode);
     if (request.atRevision !== undefined) return await this.#explainPast(name, request.atRevision, forNode, context);
-    await this.#cache.barrier(context.signal);
+    await this.#cache.barrier();
     const { entry } = await this.#kv.get(volumeKey(name), context.signal);
     if (entry === undefined) {
       if (request.node !== undefined) return await this.#explainLocal(name, parseNodeName(request.node), context);

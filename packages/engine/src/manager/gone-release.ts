@@ -12,7 +12,6 @@ import {
   type VolumeDocument,
   type VolumeView,
 } from '@volplane/domain';
-import type { CallContext } from '../api.js';
 import { toVolumeView } from '../document-view.js';
 import type { ClusterCache } from '../store/cluster-cache.js';
 import type { Changed, VolumeRecords } from '../store/volume-records.js';
@@ -34,22 +33,18 @@ export class GoneRelease {
     this.#brake = parts.brake;
   }
 
-  async releaseGone(request: ReleaseGoneRequest, context: CallContext): Promise<VolumeView> {
+  async releaseGone(request: ReleaseGoneRequest): Promise<VolumeView> {
     const name = parseVolumeName(request.name);
     const node = parseNodeName(request.node);
     try {
-      return this.#toView(
-        await this.#records.change(name, (document, view) => decideReleaseGone(document, { name, node }, view), context.signal),
-      );
+      return this.#toView(await this.#records.change(name, (document, view) => decideReleaseGone(document, { name, node }, view)));
     } catch (error) {
       if (!hasReason(error, 'VOLUME_HELD')) throw error;
-      const document = (await this.#cache.readVolume(name, context.signal))?.document;
+      const document = (await this.#cache.readVolume(name))?.document;
       const against = (current: VolumeDocument, view: ClusterView): readonly Holder[] => fencedHolder(current, node, view);
       if (document === undefined || against(document, this.#records.view()).length === 0) throw error;
       const fence = await this.#fencing.fence({ document, by: this.#fencer(document), against, refusal: error });
-      return this.#toView(
-        await this.#records.change(name, (current, view) => decideReleaseGone(current, { name, node, fence }, view), context.signal),
-      );
+      return this.#toView(await this.#records.change(name, (current, view) => decideReleaseGone(current, { name, node, fence }, view)));
     }
   }
 

@@ -67,8 +67,7 @@ export class ManagerApi implements VolplaneApi {
     this.#parts.volumes.getPath(request, context);
   getStatus = (request: VolumeRef, context: CallContext): Promise<{ readonly status: StringMap }> =>
     this.#parts.volumes.getStatus(request, context);
-  transferOwnership = (request: TransferOwnershipRequest, context: CallContext): Promise<VolumeView> =>
-    this.#parts.volumes.transferOwnership(request, context);
+  transferOwnership = (request: TransferOwnershipRequest): Promise<VolumeView> => this.#parts.volumes.transferOwnership(request);
   forceRelease = (request: ForceReleaseRequest, context: CallContext): Promise<VolumeView> =>
     this.#parts.volumes.forceRelease(request, context);
   expandVolume = (request: ExpandVolumeRequest, context: CallContext): Promise<VolumeView> =>
@@ -80,8 +79,7 @@ export class ManagerApi implements VolplaneApi {
   watchVolumes = (request: WatchRequest, context: CallContext): AsyncIterable<VolumeEvent> =>
     watchVolumes(this.#parts.cache, request, context);
 
-  releaseGone = (request: ReleaseGoneRequest, context: CallContext): Promise<VolumeView> =>
-    this.#parts.goneRelease.releaseGone(request, context);
+  releaseGone = (request: ReleaseGoneRequest): Promise<VolumeView> => this.#parts.goneRelease.releaseGone(request);
   listSnapshots = (request: ListSnapshotsRequest, context: CallContext): Promise<SnapshotPage> =>
     this.#parts.snapshots.page(request, context);
   getCapacity = (request: CapacityRequest, context: CallContext): Promise<CapacityView> =>
@@ -89,19 +87,17 @@ export class ManagerApi implements VolplaneApi {
 
   explainVolume = (request: ExplainVolumeRequest, context: CallContext): Promise<VolumeExplanation> =>
     this.#parts.explaining.explainVolume(request, context);
-  listNodes = (request: PageRequest, context: CallContext): Promise<NodePage> => this.#parts.nodes.listNodes(request, context);
-  getNode = (request: { readonly name: string }, context: CallContext): Promise<NodeView> => this.#parts.nodes.getNode(request, context);
+  listNodes = (request: PageRequest): Promise<NodePage> => this.#parts.nodes.listNodes(request);
+  getNode = (request: { readonly name: string }): Promise<NodeView> => this.#parts.nodes.getNode(request);
   cordonNode = (request: { readonly name: string; readonly cordoned: boolean }, context: CallContext): Promise<NodeView> =>
     this.#parts.nodes.cordonNode(request, context);
   drainNode = (request: { readonly name: string }, context: CallContext): Promise<DrainView> =>
     this.#parts.nodes.drainNode(request, context);
-  planNodeLost = (request: { readonly name: string }, context: CallContext): Promise<NodeLostPlan> =>
-    this.#parts.nodes.planNodeLost(request, context);
+  planNodeLost = (request: { readonly name: string }): Promise<NodeLostPlan> => this.#parts.nodes.planNodeLost(request);
   declareNodeLost = (request: DeclareNodeLostRequest, context: CallContext): Promise<NodeLostPlan> =>
     this.#parts.nodes.declareNodeLost(request, context);
   watchNodes = (request: WatchRequest, context: CallContext): AsyncIterable<NodeEvent> => this.#parts.nodes.watchNodes(request, context);
-  listDrivers = (request: { readonly node?: string }, context: CallContext): Promise<readonly DriverView[]> =>
-    this.#parts.nodes.listDrivers(request, context);
+  listDrivers = (request: { readonly node?: string }): Promise<readonly DriverView[]> => this.#parts.nodes.listDrivers(request);
 }
 
 export interface ApiParts {

@@ -49,9 +49,9 @@ export class ManagerNodes implements NodesApi {
     this.#loss = new NodeLoss(parts);
   }
 
-  async listNodes(request: PageRequest, context: CallContext): Promise<NodePage> {
+  async listNodes(request: PageRequest): Promise<NodePage> {
     const pageSize = pageSizeOf(request);
-    await this.#cache.barrier(context.signal);
+    await this.#cache.barrier();
     const after = request.pageToken ?? '';
     const names = [...this.#cache.nodes.keys()].sort().filter((name) => name > after);
     const nodes = names.slice(0, pageSize).map((name) => this.#views.view(name));
@@ -59,9 +59,9 @@ export class ManagerNodes implements NodesApi {
     return names.length > pageSize && last !== undefined ? { nodes, nextPageToken: last.name } : { nodes };
   }
 
-  async getNode(request: { readonly name: string }, context: CallContext): Promise<NodeView> {
+  async getNode(request: { readonly name: string }): Promise<NodeView> {
     const name = parseNodeName(request.name);
-    await this.#cache.barrier(context.signal);
+    await this.#cache.barrier();
     return this.#views.view(name);
   }
 
@@ -75,8 +75,8 @@ export class ManagerNodes implements NodesApi {
     return await this.#drain.drain(parseNodeName(request.name), context);
   }
 
-  async planNodeLost(request: { readonly name: string }, context: CallContext): Promise<NodeLostPlan> {
-    return await this.#loss.plan(parseNodeName(request.name), context);
+  async planNodeLost(request: { readonly name: string }): Promise<NodeLostPlan> {
+    return await this.#loss.plan(parseNodeName(request.name));
   }
 
   async declareNodeLost(request: DeclareNodeLostRequest, context: CallContext): Promise<NodeLostPlan> {
@@ -87,8 +87,8 @@ export class ManagerNodes implements NodesApi {
     return watchNodes(this.#cache, this.#views, request, context);
   }
 
-  async listDrivers(request: { readonly node?: string }, context: CallContext): Promise<readonly DriverView[]> {
-    await this.#cache.barrier(context.signal);
+  async listDrivers(request: { readonly node?: string }): Promise<readonly DriverView[]> {
+    await this.#cache.barrier();
     const only = request.node === undefined ? undefined : this.#views.view(parseNodeName(request.node)).name;
     const byIdentity = new Map<string, { readonly info: DriverView['info']; readonly nodes: NodeName[] }>();
     for (const { document } of this.#cache.nodes.values()) {

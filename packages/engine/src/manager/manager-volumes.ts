@@ -86,7 +86,7 @@ export class ManagerVolumes {
     const name = parseVolumeName(request.name);
     if (request.node !== undefined)
       return await this.#agents.call(parseNodeName(request.node), 'getVolume', { name, node: request.node }, context);
-    const record = await this.#cache.readVolume(name, context.signal);
+    const record = await this.#cache.readVolume(name);
     if (record === undefined) throw notFound(name);
     return toVolumeView(record.document, record.modRevision);
   }
@@ -107,11 +107,7 @@ export class ManagerVolumes {
       ...(request.takeover === undefined ? {} : { takeover: request.takeover }),
       ...(request.expectedGeneration === undefined ? {} : { expectedGeneration: request.expectedGeneration }),
     };
-    const changed = await this.#records.change(
-      name,
-      (document, view, modRevision) => decideSettings(document, modRevision, change, view),
-      context.signal,
-    );
+    const changed = await this.#records.change(name, (document, view, modRevision) => decideSettings(document, modRevision, change, view));
     return toVolumeView(changed.answer, changed.modRevision);
   }
 
@@ -123,7 +119,7 @@ export class ManagerVolumes {
     }
     const operationId = this.#operations.newOperationId();
     const { uid } = request;
-    const removing = await this.#beginRemove(name, { name, operationId, ...(uid === undefined ? {} : { uid }) }, context);
+    const removing = await this.#beginRemove(name, { name, operationId, ...(uid === undefined ? {} : { uid }) });
     if (removing === undefined) return;
     const pending = (): AppError => unfinished(name, 'VOLUME_REMOVING', 'removed');
     const driven = await driveWithin({ operations: this.#operations, clock: this.#clock }, name, context, pending);
@@ -133,14 +129,10 @@ export class ManagerVolumes {
   }
 
   /** In as many steps as the holders need that are ended on evidence; each makes progress, so their number is bounded. */
-  async #beginRemove(
-    name: VolumeName,
-    remove: Parameters<typeof decideRemove>[1],
-    context: CallContext,
-  ): Promise<VolumeDocument | undefined> {
+  async #beginRemove(name: VolumeName, remove: Parameters<typeof decideRemove>[1]): Promise<VolumeDocument | undefined> {
     for (let step = 0; step <= LIMITS.attachments / LIMITS.releasedAtOnce; step += 1) {
       // One after the other: each begins where the last one ended.
-      const begun = await this.#records.change(name, (document, view) => decideRemove(document, remove, view), context.signal);
+      const begun = await this.#records.change(name, (document, view) => decideRemove(document, remove, view));
       if (begun.document?.phase !== 'ready') return begun.document;
     }
     throw new AppError('CONTENTION', `volume ${name} is attached anew while it is being removed; repeat the call`, { volume: name });
@@ -152,7 +144,7 @@ export class ManagerVolumes {
       await this.#agents.call(parseNodeName(request.node), 'forgetVolume', request, context);
       return;
     }
-    await this.#records.change(name, (document, view) => decideForget(document, name, view), context.signal);
+    await this.#records.change(name, (document, view) => decideForget(document, name, view));
   }
 
   /** Routed to the node's agent, which claims like for any other caller; bounded by the agent's own heartbeats (rule 8). */
@@ -191,25 +183,22 @@ export class ManagerVolumes {
 
   async getStatus(request: VolumeRef, context: CallContext): Promise<{ readonly status: StringMap }> {
     const name = parseVolumeName(request.name);
-    const record = request.node === undefined ? await this.#cache.readVolume(name, context.signal) : undefined;
+    const record = request.node === undefined ? await this.#cache.readVolume(name) : undefined;
     if (request.node === undefined && record === undefined) throw notFound(name);
     const node = request.node === undefined ? record?.document.owner : parseNodeName(request.node);
     if (node === undefined) throw notFound(name);
     return await this.#agents.call(node, 'getStatus', { name }, context);
   }
 
-  async transferOwnership(request: TransferOwnershipRequest, context: CallContext): Promise<VolumeView> {
+  async transferOwnership(request: TransferOwnershipRequest): Promise<VolumeView> {
     const name = parseVolumeName(request.name);
     const toNode = parseNodeName(request.toNode);
-    const record = await this.#cache.readVolume(name, context.signal);
+    const record = await this.#cache.readVolume(name);
     if (record === undefined) throw notFound(name);
     const { spec } = record.document;
-    const to = toLiveNode(await chooseFresh(this.#cache, { ...placementOf(spec), wished: toNode }, context.signal));
-    const changed = await this.#records.change(
-      name,
-      (document, view) =>
-        document === undefined ? { type: 'refuse', failure: notFound(name).failure } : decideRehome(document, to, 'requested', view),
-      context.signal,
+    const to = toLiveNode(await chooseFresh(this.#cache, { ...placementOf(spec), wished: toNode }));
+    const changed = await this.#records.change(name, (document, view) =>
+      document === undefined ? { type: 'refuse', failure: notFound(name).failure } : decideRehome(document, to, 'requested', view),
     );
     return toVolumeView(changed.answer, changed.modRevision);
   }
@@ -218,7 +207,7 @@ export class ManagerVolumes {
     const name = parseVolumeName(request.name);
     const node = parseNodeName(request.node);
     const note = checkNote(request.note);
-    const record = await this.#cache.readVolume(name, context.signal);
+    const record = await this.#cache.readVolume(name);
     if (record === undefined) throw notFound(name);
     const session = this.#cache.sessions.get(node)?.document;
     if (session !== undefined && record.document.attachments[node]?.nodeUid === session.nodeUid) {
@@ -231,11 +220,7 @@ export class ManagerVolumes {
       );
       return await this.getVolume({ name }, context);
     }
-    const changed = await this.#records.change(
-      name,
-      (document, view) => decideForceRelease(document, { name, node, note }, view),
-      context.signal,
-    );
+    const changed = await this.#records.change(name, (document, view) => decideForceRelease(document, { name, node, note }, view));
     if (changed.document === undefined) throw notFound(name);
     return toVolumeView(changed.document, changed.modRevision);
   }

@@ -51,7 +51,7 @@ export class NodeDrain {
   /** @throws AppError NODE_NOT_FOUND; CANCELLED between two volumes: what was moved stays moved, the call can be repeated */
   async drain(name: NodeName, context: CallContext): Promise<DrainView> {
     const document = await this.#nodeRecords.change(name, (current) => decideCordon(current, name, true), context.signal);
-    await this.#cache.barrier(context.signal);
+    await this.#cache.barrier();
     const machine: NodeIdentity = { node: name, nodeUid: document.uid };
     const moved: VolumeName[] = [];
     const remaining: Remainder[] = [];

@@ -52,15 +52,15 @@ export class NodeLoss {
   }
 
   /** @throws AppError NODE_NOT_FOUND, STORE_UNAVAILABLE when the records cannot be read as of now */
-  async plan(node: NodeName, context: CallContext): Promise<NodeLostPlan> {
-    if (!(await this.#cache.barrier(context.signal))) throw behind(node);
+  async plan(node: NodeName): Promise<NodeLostPlan> {
+    if (!(await this.#cache.barrier())) throw behind(node);
     return this.#plan(this.#machine(node));
   }
 
   /** @returns the plan as it was carried out; `done` when nothing names the node any more. @throws AppError NODE_ALIVE, PLAN_STALE */
   async declare(node: NodeName, request: DeclareNodeLostRequest, context: CallContext): Promise<NodeLostPlan> {
     const note = checkNote(request.note);
-    const plan = await this.plan(node, context);
+    const plan = await this.plan(node);
     const machine = this.#machine(node);
     // Declared already: the call is repeated because its first answer was lost, or work of it is left.
     if (plan.state !== 'lost') {

@@ -11,7 +11,7 @@ export async function* watchNodes(
   request: WatchRequest,
   context: CallContext,
 ): AsyncIterable<NodeEvent> {
-  await cache.barrier(context.signal);
+  await cache.barrier();
   const prefix = request.namePrefix ?? '';
   const feed = new ChangeFeed<NodeEvent>(context.signal);
   const onChange = (node: NodeName): void => {

@@ -6,7 +6,7 @@ import type { Driven, Operations } from './operations.js';
 /**
  * Drives a volume's operation within the caller's time; what is left of it then is some manager's business, not the caller's.
  *
- * @throws AppError what `onTimeout` gives; CANCELLED
+ * @throws AppError what `onTimeout` gives;
  */
 export function driveWithin(
   parts: { readonly operations: Operations; readonly clock: Clock },
@@ -17,7 +17,6 @@ export function driveWithin(
   return withTimeout(parts.clock, parts.operations.drive(name), {
     timeoutMs: Math.max(1, context.timeoutMs - ANSWER_MARGIN_MS),
     onTimeout,
-    signal: context.signal,
   });
 }
 

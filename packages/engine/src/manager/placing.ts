@@ -34,16 +34,12 @@ export function choose(request: PlacementRequest, all: readonly Candidate[]): No
 }
 
 /** {@link choose} from memory; that no node can take the volume counts only after a linearizable read. */
-export async function chooseFresh(
-  cache: ClusterCache,
-  request: PlacementRequest,
-  signal?: AbortSignal,
-): Promise<NonNullable<Placement['chosen']>> {
+export async function chooseFresh(cache: ClusterCache, request: PlacementRequest): Promise<NonNullable<Placement['chosen']>> {
   try {
     return choose(request, candidates(cache));
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    await cache.barrier(signal);
+    await cache.barrier();
     return choose(request, candidates(cache));
   }
 }

@@ -37,7 +37,7 @@ export class SnapshotListing {
   async page(request: ListSnapshotsRequest, context: CallContext): Promise<SnapshotPage> {
     const pageSize = pageSizeOf(request);
     let cursor = parseCursor(request.pageToken);
-    if (!(await this.#cache.barrier(context.signal))) {
+    if (!(await this.#cache.barrier())) {
       throw new AppError('STORE_UNAVAILABLE', 'the list cannot be read as of now: the watch is behind; repeat the call', {});
     }
     const snapshots: SnapshotView[] = [];

@@ -63,15 +63,15 @@ export class VolumeCreation {
       throw new AppError('INVALID_ARGUMENT', text, { volume: name, field: 'node', driver });
     }
     const existing = this.#cache.volumes.get(name);
-    if (existing === undefined || existing.document.phase === 'removing' || !(await this.#isSame(asked, context))) {
-      await this.#begin(asked, context);
+    if (existing === undefined || existing.document.phase === 'removing' || !(await this.#isSame(asked))) {
+      await this.#begin(asked);
     }
     return await this.#finish(name, context);
   }
 
   /** @returns false when there is no such volume any more. @throws AppError VOLUME_CONFLICT */
-  async #isSame(asked: AskedVolume, context: CallContext): Promise<boolean> {
-    const record = await this.#cache.readVolume(asked.name, context.signal);
+  async #isSame(asked: AskedVolume): Promise<boolean> {
+    const record = await this.#cache.readVolume(asked.name);
     if (record === undefined) return false;
     const present = record.document.spec;
     const { name, driver, options, labels, request } = asked;
@@ -93,18 +93,18 @@ export class VolumeCreation {
     });
   }
 
-  async #begin(asked: AskedVolume, context: CallContext): Promise<void> {
+  async #begin(asked: AskedVolume): Promise<void> {
     const { name, request, options, labels } = asked;
-    const chosen = await chooseFresh(this.#cache, asked.placement, context.signal);
+    const chosen = await chooseFresh(this.#cache, asked.placement);
     const create = {
       name,
       uid: this.#random.hex(32) as VolumeUid, // 32 hexadecimal characters is what a volume's uid is
       operationId: this.#operations.newOperationId(),
       spec: toSpec(request, chosen.driver, options, labels),
       owner: toLiveNode(chosen),
-      parameters: request.source === undefined ? {} : await this.#sourceParameters(request.source, context),
+      parameters: request.source === undefined ? {} : await this.#sourceParameters(request.source),
     };
-    await this.#records.change(name, (document, view) => decideCreate(document, create, view), context.signal);
+    await this.#records.change(name, (document, view) => decideCreate(document, create, view));
   }
 
   async #finish(name: VolumeName, context: CallContext): Promise<VolumeView> {
@@ -121,8 +121,8 @@ export class VolumeCreation {
     throw new AppError('VOLUME_NOT_FOUND', `volume ${name} was removed while it was being created`, { volume: name });
   }
 
-  async #sourceParameters(source: NonNullable<CreateVolumeRequest['source']>, context: CallContext): Promise<StringMap> {
-    const record = await this.#cache.readVolume(parseVolumeName(source.volume), context.signal);
+  async #sourceParameters(source: NonNullable<CreateVolumeRequest['source']>): Promise<StringMap> {
+    const record = await this.#cache.readVolume(parseVolumeName(source.volume));
     if (record === undefined) throw new AppError('VOLUME_NOT_FOUND', `volume ${source.volume} does not exist`, { volume: source.volume });
     const { name, uid, snapshots } = record.document;
     if (source.snapshot === undefined) return { sourceName: name, sourceUid: uid };

@@ -24,7 +24,7 @@ export class VolumeListing {
   async page(request: ListVolumesRequest, context: CallContext): Promise<VolumePage> {
     const pageSize = pageSizeOf(request);
     let cursor = parseCursor(request.pageToken);
-    if (request.stale !== true && !(await this.#cache.barrier(context.signal))) {
+    if (request.stale !== true && !(await this.#cache.barrier())) {
       const text = 'the list cannot be read as of now: the watch is behind; ask with stale, or repeat the call';
       throw new AppError('STORE_UNAVAILABLE', text, {});
     }

@@ -6,7 +6,7 @@ import { ChangeFeed } from './change-feed.js';
 
 /** The present global volumes, `synced`, then every change as it becomes known here; never one older than shown before. */
 export async function* watchVolumes(cache: ClusterCache, request: WatchRequest, context: CallContext): AsyncIterable<VolumeEvent> {
-  await cache.barrier(context.signal);
+  await cache.barrier();
   const prefix = request.namePrefix ?? '';
   const feed = new ChangeFeed<VolumeEvent>(context.signal);
   const stopListening = cache.listen({

@@ -47,14 +47,14 @@ export class VolumeWork {
       throw new AppError('INVALID_ARGUMENT', 'the size is not a positive whole number of bytes', { field: 'size_bytes' });
     }
     const isDone = (document: VolumeDocument): boolean => (document.spec.sizeBytes ?? 0) >= sizeBytes;
-    const record = await this.#capable(request, 'expand', context);
+    const record = await this.#capable(request, 'expand');
     if (record === undefined) return await this.#agents.call(parseNodeName(request.node ?? ''), 'expandVolume', request, context);
     return await this.#operate(record, 'expand', { sizeBytes: String(sizeBytes) }, isDone, context);
   }
 
   async createSnapshot(request: SnapshotRequest, context: CallContext): Promise<VolumeView> {
     const snapshot = parseVolumeName(request.snapshot);
-    const record = await this.#capable(request, 'snapshot', context);
+    const record = await this.#capable(request, 'snapshot');
     if (record === undefined) return await this.#agents.call(parseNodeName(request.node ?? ''), 'createSnapshot', request, context);
     const { name, snapshots = {} } = record.document;
     if (snapshots[snapshot] === undefined && Object.keys(snapshots).length >= SNAPSHOTS_MAX) {
@@ -68,16 +68,16 @@ export class VolumeWork {
 
   async removeSnapshot(request: SnapshotRequest, context: CallContext): Promise<VolumeView> {
     const snapshot = parseVolumeName(request.snapshot);
-    const record = await this.#capable(request, 'snapshot', context);
+    const record = await this.#capable(request, 'snapshot');
     if (record === undefined) return await this.#agents.call(parseNodeName(request.node ?? ''), 'removeSnapshot', request, context);
     const isDone = (document: VolumeDocument): boolean => document.snapshots?.[snapshot] === undefined;
     return await this.#operate(record, 'remove-snapshot', { snapshot }, isDone, context);
   }
 
   /** The record of a global volume whose driver can do it; undefined = a node-addressed local volume. */
-  async #capable(request: VolumeRef, capability: 'expand' | 'snapshot', context: CallContext): Promise<VolumeRecord | undefined> {
+  async #capable(request: VolumeRef, capability: 'expand' | 'snapshot'): Promise<VolumeRecord | undefined> {
     const name = parseVolumeName(request.name);
-    const record = await this.#cache.readVolume(name, context.signal);
+    const record = await this.#cache.readVolume(name);
     if (record === undefined) {
       if (request.node !== undefined) return undefined;
       throw new AppError('VOLUME_NOT_FOUND', `volume ${name} does not exist`, { volume: name });
@@ -105,14 +105,10 @@ export class VolumeWork {
     const { name } = record.document;
     if (isDone(record.document)) return toVolumeView(record.document, record.modRevision);
     const operationId = this.#operations.newOperationId();
-    await this.#records.change(
-      name,
-      (document, view) => decideBegin(document, { name, operationId, kind, parameters }, view),
-      context.signal,
-    );
+    await this.#records.change(name, (document, view) => decideBegin(document, { name, operationId, kind, parameters }, view));
     const pending = (): AppError => unfinished(name, 'UNKNOWN_OUTCOME', 'changed');
     const driven = await driveWithin({ operations: this.#operations, clock: this.#clock }, name, context, pending);
-    const after = await this.#cache.readVolume(name, context.signal);
+    const after = await this.#cache.readVolume(name);
     if (after === undefined) throw new AppError('VOLUME_NOT_FOUND', `volume ${name} does not exist any more`, { volume: name });
     if (after.document.operation?.id === operationId) throw unfinished(name, 'UNKNOWN_OUTCOME', 'changed', driven.failure);
     if (isDone(after.document)) return toVolumeView(after.document, after.modRevision);

@@ -58,6 +58,8 @@ export class ClusterCache implements Service {
   readonly #listeners = new Set<CacheListener>();
   readonly #barrier: ReadBarrier;
   #revision = 0;
+  /** What this process is writing now, by the text that it writes. */
+  readonly #expected = new Map<string, VolumeDocument>();
   #filled: (() => void) | undefined;
   #isFilled = false;
   readonly filled: Promise<void>;
@@ -115,15 +117,15 @@ export class ClusterCache implements Service {
    * @returns false when the watch did not catch up in time; the caller then reads the store itself
    * @throws AppError STORE_UNAVAILABLE
    */
-  async barrier(signal?: AbortSignal): Promise<boolean> {
+  async barrier(): Promise<boolean> {
     await this.filled;
-    return await this.#barrier.pass(() => this.#revision, signal);
+    return await this.#barrier.pass(() => this.#revision);
   }
 
   /** The record as of now, linearizable. @throws AppError STORE_UNAVAILABLE, DOCUMENT_INVALID */
-  async readVolume(name: VolumeName, signal?: AbortSignal): Promise<VolumeRecord | undefined> {
-    if (!(await this.barrier(signal))) {
-      const { entry, revision } = await this.#kv.get(volumeKey(name), signal);
+  async readVolume(name: VolumeName): Promise<VolumeRecord | undefined> {
+    if (!(await this.barrier())) {
+      const { entry, revision } = await this.#kv.get(volumeKey(name));
       if (entry === undefined) this.#applyDelete(volumeKey(name), revision);
       else this.#applyPut(entry);
     }
@@ -147,6 +149,15 @@ export class ClusterCache implements Service {
     if (entry === undefined) return undefined;
     this.#applyPut(entry);
     return { document: parseNodeDocument(entry.key, entry.value), modRevision: entry.modRevision };
+  }
+
+  /**
+   * A document that this process is about to write: an event that brings exactly its text need not be parsed and checked again,
+   * which is most of the events that a busy manager sees. The returned function ends that.
+   */
+  expect(text: string, document: VolumeDocument): () => void {
+    this.#expected.set(text, document);
+    return () => this.#expected.delete(text);
   }
 
   /** Takes over the outcome of a commit of this process before the watch brings it. */
@@ -236,7 +247,7 @@ export class ClusterCache implements Service {
     try {
       switch (parsed.type) {
         case 'volume':
-          this.#setVolume(parsed.name, { document: parseVolumeDocument(entry.key, entry.value), modRevision: entry.modRevision });
+          this.#setVolume(parsed.name, { document: this.#volumeDocument(entry), modRevision: entry.modRevision });
           break;
         case 'node':
           this.#setNode(parsed.node, { document: parseNodeDocument(entry.key, entry.value), modRevision: entry.modRevision });
@@ -264,6 +275,10 @@ export class ClusterCache implements Service {
       this.invalid.set(entry.key, errorText(error));
       if (parsed.type === 'volume') this.#dropVolume(parsed.name, entry.modRevision);
     }
+  }
+
+  #volumeDocument({ key, value }: KvEntry): VolumeDocument {
+    return this.#expected.get(value) ?? parseVolumeDocument(key, value);
   }
 
   #applyDelete(key: string, revision: number): void {

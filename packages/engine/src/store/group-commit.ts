@@ -152,8 +152,11 @@ function bytesOf(transaction: KvTransaction): number {
   return bytes;
 }
 
-/** etcd persists proposals in order; a few in flight keep it busy, more only lengthen the queue inside it. */
-const BATCHES_IN_FLIGHT_MAX = 4;
+/**
+ * etcd persists proposals in order, and takes what has come meanwhile with its next sync: one under way and one that waits keep it
+ * busy. More only make the batches smaller, and every batch costs a call.
+ */
+const BATCHES_IN_FLIGHT_MAX = 2;
 
 /** A caller waits at most for this many others; past it calls are refused instead of queued. */
 const WAITING_MAX = 20_000;

@@ -16,9 +16,8 @@ export class ReadBarrier {
   }
 
   /** @returns false when the cache did not reach the store's revision within {@link CATCH_UP_MS} */
-  async pass(reached: () => number, signal?: AbortSignal): Promise<boolean> {
+  async pass(reached: () => number): Promise<boolean> {
     const revision = await this.#question.run();
-    signal?.throwIfAborted();
     if (reached() >= revision) return true;
     return await new Promise((resolve) => {
       const cancel = this.#clock.after(CATCH_UP_MS, () => {

@@ -57,12 +57,12 @@ export class VolumeRecords {
    * @throws AppError what the decision refuses; CONTENTION after {@link ATTEMPTS_MAX} lost compares; STORE_UNAVAILABLE;
    * UNKNOWN_OUTCOME when the commit's outcome could not be found out
    */
-  async change<A>(name: VolumeName, decide: Decide<A>, signal?: AbortSignal): Promise<Changed<A>> {
+  async change<A>(name: VolumeName, decide: Decide<A>): Promise<Changed<A>> {
     await this.#cache.filled;
     let fresh = false;
     let unknown: AppError | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      const record = fresh ? await this.#cache.readVolume(name, signal) : this.#readMemory(name);
+      const record = fresh ? await this.#cache.readVolume(name) : this.#readMemory(name);
       const beganMs = this.#clock.monotonicMs();
       const decision = decide(record?.document, this.view(), record?.modRevision ?? 0);
       this.#telemetry.phase('decide', this.#clock.monotonicMs() - beganMs);
@@ -109,6 +109,7 @@ export class VolumeRecords {
       compares: [{ type: 'revision', key, modRevision: record?.modRevision ?? 0 }, ...requirements.map(toCompare)],
       writes: [value === undefined ? { type: 'delete', key } : { type: 'put', key, value }],
     };
+    const arrived = document === undefined || value === undefined ? undefined : this.#cache.expect(value, document);
     try {
       const outcome = await this.#commits.submit(transaction);
       if (!outcome.succeeded) return { type: 'lost' };
@@ -117,6 +118,8 @@ export class VolumeRecords {
     } catch (error) {
       if (!hasReason(error, 'UNKNOWN_OUTCOME')) throw error;
       return await this.#findOut(key, name, value, error);
+    } finally {
+      arrived?.();
     }
   }
 
