@@ -1,6 +1,7 @@
-import { chmod, lstat, mkdir } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DriverVolume } from '@volplane/ports';
+import type { FileCall } from './files/file-call.js';
 import { withFsFaults } from './fs-fault.js';
 import type { VolumeFolders } from './volume-folders.js';
 
@@ -8,11 +9,13 @@ import type { VolumeFolders } from './volume-folders.js';
 export const DATA_FOLDER = '_data';
 
 /** For {@link VolumeFolders.create}. */
-export async function makeDataFolder(stagedFolder: string): Promise<void> {
+export function dataFolderCalls(stagedFolder: string): readonly FileCall[] {
   const path = join(stagedFolder, DATA_FOLDER);
-  await mkdir(path);
-  // Whatever the umask of the agent is.
-  await chmod(path, DATA_MODE);
+  return [
+    { do: 'make-folder', path, mode: DATA_MODE },
+    // Whatever the umask of the agent is.
+    { do: 'set-mode', path, mode: DATA_MODE },
+  ];
 }
 
 /** A link in place of the data folder would lead a mount, and then the user, elsewhere. @throws AppError FOREIGN_DATA */

@@ -1,5 +1,6 @@
 import type { HostMounts, ToolRunner } from '@volplane/host';
 import type { Clock, Logger, Random } from '@volplane/base';
+import type { FileRunner } from './files/file-call.js';
 
 /** What every driver gets from its agent. */
 export interface DriverContext {
@@ -12,6 +13,11 @@ export interface DriverContext {
   readonly lookup: (host: string) => Promise<string>;
   /** False: no mount can be made here (not root); what needs none still works. */
   readonly mayMount: boolean;
-  /** Awaited between two effects. Tests crash a driver there; the real one does nothing. */
+  /** What carries out the calls on files below `root`; the same one for the same root. */
+  readonly files: (root: string) => FileRunner;
+  /** Awaited between two effects. Tests crash a driver there; {@link noSteps} where nobody does. */
   readonly onStep: (step: string) => Promise<void>;
 }
+
+/** Steps that nobody watches: what lies between them may go in one. */
+export const noSteps: DriverContext['onStep'] = () => Promise.resolve();

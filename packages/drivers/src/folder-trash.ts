@@ -1,9 +1,11 @@
-import { mkdir, readdir, rename, rmdir, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { AppError } from '@volplane/base';
-import { findMountsBelow, syncDirectory } from '@volplane/host';
+import { findMountsBelow } from '@volplane/host';
 import { DATA_FOLDER } from './data-folder.js';
 import type { DriverContext } from './driver-context.js';
+import type { FileCall } from './files/file-call.js';
+import { toError } from './files/stepwise.js';
 import { hasCode } from './fs-fault.js';
 import { MARKER_FILE } from './volume-marker.js';
 
@@ -12,28 +14,31 @@ import { MARKER_FILE } from './volume-marker.js';
  * crash in it brings nothing back, and so that there can be time to regret.
  */
 export class FolderTrash {
+  readonly folder: string;
   readonly #context: DriverContext;
-  readonly #folder: string;
+  readonly #root: string;
   readonly #keepMs: number;
   #purging = false;
   #nextPurgeMs = 0;
 
   constructor(context: DriverContext, options: { readonly root: string; readonly keepMs: number }) {
     this.#context = context;
-    this.#folder = join(options.root, '.trash');
+    this.#root = options.root;
+    this.folder = join(options.root, '.trash');
     this.#keepMs = options.keepMs;
   }
 
-  /** Moves `path` into the trash, durably. @returns where it is now. @throws Node's own error, also when it is gone */
-  async take(path: string, label: string): Promise<string> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const taken = join(this.#folder, `${String(this.#context.clock.wallMs())}-${label}-${this.#context.random.hex(8)}`);
-    await rename(path, taken);
-    await syncDirectory(dirname(path));
-    return taken;
+  /** A path in the trash for something that is removed now. */
+  entry(label: string): string {
+    return join(this.folder, `${String(this.#context.clock.wallMs())}-${label}-${this.#context.random.hex(8)}`);
   }
 
-  /** What follows a {@link take}: deletes the entry unless it is to be kept, and what has been kept long enough. Failures are logged. */
+  /** Deletes the entry of a volume that was never written to, unless it is to be kept. A fault: there is more in it, see {@link settle}. */
+  emptyCalls(entry: string): readonly FileCall[] {
+    return this.#keepMs > 0 ? [] : emptyCalls(entry);
+  }
+
+  /** What follows a remove: deletes the entry, if there still is one, unless it is to be kept, and what has been kept long enough. Failures are logged. */
   async settle(taken: string | undefined, signal: AbortSignal): Promise<void> {
     if (taken !== undefined && this.#keepMs === 0) await this.destroy(taken, signal);
     // One look at the whole trash serves the removes of a minute.
@@ -48,10 +53,10 @@ export class FolderTrash {
     this.#purging = true;
     try {
       const oldestMs = this.#context.clock.wallMs() - olderThanMs;
-      const names = (await this.names(this.#folder)).filter((name) => Number.parseInt(name, 10) <= oldestMs);
+      const names = (await this.names(this.folder)).filter((name) => Number.parseInt(name, 10) <= oldestMs);
       for (const name of names.slice(0, PURGE_MAX)) {
         // One delete at a time is enough work for one disk.
-        await this.destroy(join(this.#folder, name), signal);
+        await this.destroy(join(this.folder, name), signal);
       }
     } finally {
       this.#purging = false;
@@ -73,7 +78,7 @@ export class FolderTrash {
     try {
       const mounted = findMountsBelow(await this.#context.mounts.table(), path);
       if (mounted.length > 0) throw new AppError('DRIVER_FAILED', `${mounted[0]?.target ?? path} is still mounted`);
-      if (await destroyEmpty(path)) return;
+      if (await this.#destroyEmpty(path)) return;
       // rm(1) walks by descriptors: a folder that is swapped for a link while it runs leads nowhere.
       const outcome = await this.#context.run({
         file: 'rm',
@@ -87,21 +92,26 @@ export class FolderTrash {
       this.#context.log.warn('removed volume not deleted yet', { path, error });
     }
   }
-}
 
-/** The quick way for a volume that was never written to. @returns false when there is more in it */
-async function destroyEmpty(path: string): Promise<boolean> {
-  try {
-    await rmdir(join(path, DATA_FOLDER));
-    await unlink(join(path, MARKER_FILE));
-    await rmdir(path);
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR')) return false;
-    throw error;
+  /** @returns false when there is more in it */
+  async #destroyEmpty(path: string): Promise<boolean> {
+    const { fault } = await this.#context.files(this.#root).run([emptyCalls(path)]);
+    if (fault === undefined) return true;
+    if (HOLDS_MORE.has(fault.code)) return false;
+    throw toError(fault);
   }
 }
 
+/** The quick way for a volume that was never written to. */
+function emptyCalls(path: string): readonly FileCall[] {
+  return [
+    { do: 'remove-folder', path: join(path, DATA_FOLDER) },
+    { do: 'remove-file', path: join(path, MARKER_FILE) },
+    { do: 'remove-folder', path },
+  ];
+}
+
+const HOLDS_MORE: ReadonlySet<string> = new Set(['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR']);
 const PURGE_INTERVAL_MS = 60_000;
 /** A remove does not wait for more than a few old entries. */
 const PURGE_MAX = 64;

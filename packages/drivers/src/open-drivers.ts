@@ -5,7 +5,9 @@ import type { Clock, Logger, Random } from '@volplane/base';
 import { systemMounts, systemToolRunner } from '@volplane/host';
 import type { VolumeDriver } from '@volplane/ports';
 import { parseDriverEntries, toMountConfig, type DriverEntry } from './driver-config.js';
-import type { DriverContext } from './driver-context.js';
+import { noSteps, type DriverContext } from './driver-context.js';
+import type { FileRunner } from './files/file-call.js';
+import { FileThread } from './files/file-thread.js';
 import { ImageDriver } from './image/image-driver.js';
 import { LocalDriver } from './local/local-driver.js';
 import { MountDriver } from './mount/mount-driver.js';
@@ -98,6 +100,17 @@ function systemContext(options: Omit<OpenDriversOptions, 'file'>): DriverContext
     log,
     lookup: async (host) => (await lookup(host)).address,
     mayMount: process.getuid?.() === 0,
-    onStep: () => Promise.resolve(),
+    files: filesByRoot(),
+    onStep: noSteps,
+  };
+}
+
+/** As many as there are entries in the drivers file. */
+function filesByRoot(): DriverContext['files'] {
+  const threads = new Map<string, FileRunner>();
+  return (root) => {
+    const thread = threads.get(root) ?? new FileThread();
+    threads.set(root, thread);
+    return thread;
   };
 }

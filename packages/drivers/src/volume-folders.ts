@@ -1,14 +1,15 @@
-import { lstat, mkdir, opendir, rm, writeFile } from 'node:fs/promises';
+import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@volplane/base';
 import { isVolumeName, parseVolumeName, type StringMap } from '@volplane/domain';
 import { findMountsBelow } from '@volplane/host';
 import type { DriverVolume, FoundVolume } from '@volplane/ports';
 import type { DriverContext } from './driver-context.js';
-import { fsFault, hasCode, withFsFaults } from './fs-fault.js';
+import type { FileCall, FileOutcome, FileRunner } from './files/file-call.js';
+import { runRounds, toError, valueAt, type Round } from './files/stepwise.js';
+import { fsFault, withFsFaults } from './fs-fault.js';
 import { FolderTrash } from './folder-trash.js';
-import { PublishConvoy } from './publish-convoy.js';
-import { MARKER_FILE, readMarker, type VolumeMarker } from './volume-marker.js';
+import { MARKER_BYTES_MAX, MARKER_FILE, parseMarker, type VolumeMarker } from './volume-marker.js';
 
 /** What stands at a volume's place. `unreadable`: its marker cannot be read, so it may be anybody's. */
 export type Place =
@@ -16,24 +17,30 @@ export type Place =
   | { readonly kind: 'own'; readonly marker: VolumeMarker }
   | { readonly kind: 'foreign'; readonly fault: string; readonly unreadable: boolean };
 
+/** What is put into a staged folder: calls that go with the others, or work of the driver's own. */
+export type Fill = ((stagedFolder: string) => readonly FileCall[]) | { readonly work: (stagedFolder: string) => Promise<void> };
+
 /**
  * One folder a volume under one root: `<root>/<name>/` with the marker and whatever the driver puts beside it.
  *
  * A volume appears and disappears by one rename, so a crash leaves either all of it or nothing; what is half made lies
  * in `.staging`, what is half destroyed in `.trash`. Two nodes that create in one root at the same moment are told
- * apart by that rename: only one of them can win. The root itself must exist.
+ * apart by that rename: only one of them can win. The root itself must exist, unless `rootMode` is given.
  */
 export class VolumeFolders {
   readonly root: string;
   readonly trash: FolderTrash;
   readonly #context: DriverContext;
-  readonly #convoy: PublishConvoy;
+  readonly #rootMode: number | undefined;
 
-  /** @param options.trashKeepMs - how long removed data stays in `.trash`; 0: until the remove is answered */
-  constructor(context: DriverContext, options: { readonly root: string; readonly trashKeepMs: number }) {
+  /**
+   * @param options.trashKeepMs - how long removed data stays in `.trash`; 0: until the remove is answered
+   * @param options.rootMode - the root is made with it when it is missing
+   */
+  constructor(context: DriverContext, options: { readonly root: string; readonly trashKeepMs: number; readonly rootMode?: number }) {
     this.#context = context;
     this.root = options.root;
-    this.#convoy = new PublishConvoy(this.root);
+    this.#rootMode = options.rootMode;
     this.trash = new FolderTrash(context, { root: this.root, keepMs: options.trashKeepMs });
   }
 
@@ -51,7 +58,7 @@ export class VolumeFolders {
   async look(volume: DriverVolume): Promise<Place> {
     const folder = this.folder(volume.name);
     return await withFsFaults(`a look at volume ${volume.name}`, async () => {
-      const marker = await markerAt(folder);
+      const marker = await this.#markerAt(folder);
       if (marker === undefined) return { kind: 'absent' };
       if ('fault' in marker) return { kind: 'foreign', ...marker };
       if (marker.name !== volume.name) return { kind: 'foreign', fault: `it is a copy of volume ${marker.name}`, unreadable: false };
@@ -71,20 +78,24 @@ export class VolumeFolders {
   /**
    * Makes the folder with its marker, and with what `fill` puts into it, in one step. There already: fine.
    *
-   * @param fill - works in the staged folder; what it rejects with is passed on after the staged folder is gone
+   * @param fill - what its work rejects with is passed on after the staged folder is gone
    * @param details - kept in the marker
    * @throws AppError FOREIGN_DATA, NO_CAPACITY, DRIVER_FAILED, DRIVER_UNAVAILABLE
    */
-  async create(volume: DriverVolume, fill: (stagedFolder: string) => Promise<void>, details?: StringMap): Promise<void> {
-    const place = await this.look(volume);
-    if (place.kind === 'own') return;
-    if (place.kind === 'foreign') throw this.foreign(volume, place.fault);
+  async create(volume: DriverVolume, fill: Fill, details?: StringMap): Promise<void> {
     const staged = `${this.stagedPrefix(volume)}${this.#context.random.hex(8)}`;
+    const marker = { ...markerOf(volume, this.#context.clock.wallMs()), ...(details === undefined ? {} : { details }) };
+    const begin = [this.#beginRound(volume, staged)];
+    const publish = this.#publishRounds(volume, staged, marker);
     try {
-      await this.#stage({ ...markerOf(volume, this.#context.clock.wallMs()), ...(details === undefined ? {} : { details }) }, staged, fill);
-      await this.#publish(volume, staged);
+      if (typeof fill === 'function') {
+        if (!(await this.#made(volume, [...begin, { calls: fill(staged) }, ...publish]))) await this.#discard(staged);
+      } else if (await this.#made(volume, begin)) {
+        await fill.work(staged);
+        if (!(await this.#made(volume, publish))) await this.#discard(staged);
+      }
     } catch (error) {
-      await discard(staged);
+      await this.#discard(staged);
       throw fsFault(error, `create of volume ${volume.name}`);
     }
   }
@@ -96,35 +107,42 @@ export class VolumeFolders {
    * @throws AppError DRIVER_FAILED when something is mounted in it, or when it cannot be told whose it is; DRIVER_UNAVAILABLE
    */
   async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {
+    const folder = this.folder(volume.name);
+    const [mounted] = findMountsBelow(await this.#context.mounts.table(), folder);
+    const isRemoved = mounted === undefined && (await withFsFaults(`remove of volume ${volume.name}`, () => this.#removed(volume, signal)));
+    if (isRemoved) return;
     const place = await this.look(volume);
     if (place.kind === 'foreign' && place.unreadable) {
-      const text = `volume ${volume.name} is not removed, because ${join(this.folder(volume.name), MARKER_FILE)} cannot be read (${place.fault}): repair it, or move the folder away`;
+      const text = `volume ${volume.name} is not removed, because ${join(folder, MARKER_FILE)} cannot be read (${place.fault}): repair it, or move the folder away`;
       throw new AppError('DRIVER_FAILED', text, { volume: volume.name });
     }
-    const taken = place.kind === 'own' ? await this.#take(volume) : undefined;
+    if (place.kind === 'own') {
+      const text =
+        mounted === undefined
+          ? `volume ${volume.name} is not removed, because it changed while it was looked at`
+          : `volume ${volume.name} is not removed, because ${mounted.target} is still mounted`;
+      throw new AppError(mounted === undefined ? 'DRIVER_UNAVAILABLE' : 'DRIVER_FAILED', text, { volume: volume.name });
+    }
     await this.#context.onStep('in the trash');
-    await this.trash.settle(taken, signal);
-    await this.#sweepStaging(volume, signal);
+    await this.trash.settle(undefined, signal);
+    await this.#sweepStaging(volume, await this.trash.names(join(this.root, STAGING)), signal);
   }
 
   /** Volumes in the root, at most `limit`. A folder whose marker cannot be read is logged and left out; others do not suffer from it. */
   async list(limit: number): Promise<readonly FoundVolume[]> {
     const found: FoundVolume[] = [];
     await withFsFaults(`list of ${this.root}`, async () => {
-      for await (const entry of await opendir(this.root)) {
+      let names: string[] = [];
+      for await (const { name } of await opendir(this.root)) {
         if (found.length >= limit) break;
-        if (!isVolumeName(entry.name)) continue;
-        const marker = await markerAt(join(this.root, entry.name));
-        if (marker === undefined) continue;
-        if ('fault' in marker) {
-          if (marker.unreadable)
-            this.#context.log.warn('volume folder skipped', { folder: join(this.root, entry.name), fault: marker.fault });
-        } else if (marker.name === entry.name) {
-          found.push({ name: marker.name, uid: marker.uid, options: marker.options, createdAt: marker.createdAt });
-        }
+        if (isVolumeName(name)) names.push(name);
+        if (names.length < LIST_AT_ONCE) continue;
+        found.push(...(await this.#found(names)));
+        names = [];
       }
+      found.push(...(await this.#found(names)));
     });
-    return found;
+    return found.slice(0, limit);
   }
 
   foreign(volume: DriverVolume, fault: string): AppError {
@@ -132,64 +150,134 @@ export class VolumeFolders {
     return new AppError('FOREIGN_DATA', text, { volume: volume.name, uid: volume.uid });
   }
 
-  async #stage(marker: VolumeMarker, staged: string, fill: (stagedFolder: string) => Promise<void>): Promise<void> {
-    await this.#makeStaged(staged);
-    await this.#context.onStep('staging folder made');
-    await fill(staged);
-    // Nobody looks into a staged folder, so its files are made durable and visible with it, by the convoy.
-    await writeFile(join(staged, MARKER_FILE), `${JSON.stringify(marker, undefined, 2)}\n`, { mode: MARKER_MODE });
+  async #found(names: readonly string[]): Promise<readonly FoundVolume[]> {
+    const markers = await Promise.all(names.map((name) => this.#markerAt(join(this.root, name))));
+    return markers.flatMap((marker, index) => {
+      const folder = join(this.root, names[index] ?? '');
+      if (marker === undefined) return [];
+      if ('fault' in marker) {
+        if (marker.unreadable) this.#context.log.warn('volume folder skipped', { folder, fault: marker.fault });
+        return [];
+      }
+      const { name, uid, options, createdAt } = marker;
+      return name === names[index] ? [{ name, uid, options, createdAt }] : [];
+    });
   }
 
-  async #makeStaged(staged: string): Promise<void> {
-    try {
-      await mkdir(staged, { mode: FOLDER_MODE });
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error;
-      await mkdir(join(this.root, STAGING), { recursive: true, mode: 0o700 });
-      await mkdir(staged, { mode: FOLDER_MODE });
-    }
+  get #files(): FileRunner {
+    return this.#context.files(this.root);
   }
 
-  /** A staged folder is never empty, so this rename fails on a folder that somebody else put there first. */
-  async #publish(volume: DriverVolume, staged: string): Promise<void> {
-    try {
-      await this.#convoy.publish({
-        staged,
-        place: this.folder(volume.name),
-        beforeRename: () => this.#context.onStep('staged'),
-        afterRename: () => this.#context.onStep('published'),
-      });
-    } catch (error) {
-      if (!hasCode(error, 'ENOTEMPTY', 'EEXIST', 'ENOTDIR')) throw error;
-      const winner = await this.look(volume);
-      await discard(staged);
-      if (winner.kind === 'own') return;
-      throw this.foreign(volume, winner.kind === 'foreign' ? winner.fault : 'it came and went during the create');
-    }
+  #beginRound(volume: DriverVolume, staged: string): Round {
+    const calls: readonly FileCall[] = [
+      { do: 'check-absent', path: this.folder(volume.name) },
+      { do: 'make-folder', path: staged, mode: FOLDER_MODE },
+    ];
+    return { calls, step: 'staging folder made' };
   }
 
-  async #take(volume: DriverVolume): Promise<string | undefined> {
-    const [mounted] = findMountsBelow(await this.#context.mounts.table(), this.folder(volume.name));
-    if (mounted !== undefined) {
-      const text = `volume ${volume.name} is not removed, because ${mounted.target} is still mounted`;
-      throw new AppError('DRIVER_FAILED', text, { volume: volume.name });
+  /**
+   * Every sync makes a journaling file system write its journal, and what changes a folder meanwhile waits for that: so a whole
+   * convoy writes, then syncs, then moves. A staged folder is never empty, so the move fails on a folder that somebody else put
+   * there first.
+   */
+  #publishRounds(volume: DriverVolume, staged: string, marker: VolumeMarker): readonly Round[] {
+    const path = join(staged, MARKER_FILE);
+    const text = `${JSON.stringify(marker, undefined, 2)}\n`;
+    return [
+      { calls: [{ do: 'write-file', path, text, mode: MARKER_MODE }] },
+      { calls: [{ do: 'sync-file', path }] },
+      { calls: [{ do: 'sync-folder', path: staged }], step: 'staged' },
+      { calls: [{ do: 'move', path: staged, to: this.folder(volume.name) }], step: 'published' },
+      { calls: [{ do: 'sync-folder', path: this.root }] },
+    ];
+  }
+
+  /** @returns false when the volume is there already. @throws Node's own error; AppError FOREIGN_DATA when the place is taken */
+  async #made(volume: DriverVolume, rounds: readonly Round[]): Promise<boolean> {
+    const { fault } = await this.#runIn(rounds, join(this.root, STAGING));
+    if (fault === undefined) return true;
+    const taken = fault.syscall === 'check-absent' || (fault.syscall === 'rename' && PLACE_TAKEN.has(fault.code));
+    if (!taken) throw toError(fault);
+    const winner = await this.look(volume);
+    if (winner.kind === 'own') return false;
+    throw this.foreign(volume, winner.kind === 'foreign' ? winner.fault : 'it came and went during the create');
+  }
+
+  /** The quick way for a volume that is there and not in use. @returns false when it is not so; nothing is done then */
+  async #removed(volume: DriverVolume, signal: AbortSignal): Promise<boolean> {
+    const folder = this.folder(volume.name);
+    const taken = this.trash.entry(`${volume.name}-${volume.uid}`);
+    const rounds: readonly Round[] = [
+      {
+        calls: [
+          { do: 'check-marker', path: join(folder, MARKER_FILE), folder, name: volume.name, uid: volume.uid },
+          { do: 'move', path: folder, to: taken },
+        ],
+      },
+      { calls: [{ do: 'sync-folder', path: this.root }], step: 'in the trash' },
+      { calls: [{ do: 'find-names', path: join(this.root, STAGING), prefix: `${volume.uid}-` }] },
+      { calls: this.trash.emptyCalls(taken) },
+    ];
+    const { values, fault } = await this.#runIn(rounds, this.trash.folder);
+    if (fault !== undefined && fault.round < 2) {
+      // Not its own, or gone; another node can have been quicker with the same remove.
+      if (fault.round === 0 && NOT_THERE.has(fault.code)) return false;
+      throw toError(fault);
     }
-    try {
-      return await this.trash.take(this.folder(volume.name), `${volume.name}-${volume.uid}`);
-    } catch (error) {
-      // Another node was quicker with the same remove.
-      if (hasCode(error, 'ENOENT')) return undefined;
-      throw fsFault(error, `remove of volume ${volume.name}`);
+    await this.trash.settle(fault === undefined ? undefined : taken, signal);
+    const names = fault?.round === 2 ? await this.trash.names(join(this.root, STAGING)) : (values[0] ?? '').split('\n');
+    await this.#sweepStaging(volume, names, signal);
+    return true;
+  }
+
+  /** Makes `folder`, where the script puts something, when it is missing, and begins again. */
+  async #runIn(rounds: readonly Round[], folder: string): Promise<FileOutcome> {
+    const outcome = await runRounds(this.#context, this.#files, rounds);
+    const { fault } = outcome;
+    if (fault?.code !== 'ENOENT' || fault.round > 0 || !PUTS.has(fault.syscall)) return outcome;
+    const root: readonly FileCall[] =
+      this.#rootMode === undefined ? [] : [{ do: 'make-folder', path: this.root, mode: this.#rootMode, recursive: true }];
+    const made = await this.#files.run([[...root, { do: 'make-folder', path: folder, mode: 0o700, recursive: true }]]);
+    if (made.fault !== undefined) throw toError(made.fault);
+    return await runRounds(this.#context, this.#files, rounds);
+  }
+
+  /** Undefined: there is nothing. */
+  async #markerAt(folder: string): Promise<VolumeMarker | { readonly fault: string; readonly unreadable: boolean } | undefined> {
+    const path = join(folder, MARKER_FILE);
+    const outcome = await this.#files.run([
+      [
+        { do: 'kind-of', path: folder },
+        { do: 'read-file', path, bytesMax: MARKER_BYTES_MAX },
+      ],
+    ]);
+    const { values, fault } = outcome;
+    if (values[0] === 'absent') return undefined;
+    if (values[0] === 'other') return { fault: 'it is not a folder', unreadable: false };
+    if (fault === undefined) {
+      const marker = parseMarker(valueAt(outcome, 1));
+      return 'fault' in marker ? { fault: `${MARKER_FILE}: ${marker.fault}`, unreadable: true } : marker;
     }
+    if (fault.code === 'EFBIG') return { fault: `${MARKER_FILE}: it is ${fault.message}`, unreadable: true };
+    if (!NO_MARKER.has(fault.code)) throw toError(fault);
+    const again = await this.#files.run([[{ do: 'kind-of', path: folder }]]);
+    if (again.fault !== undefined) throw toError(again.fault);
+    return again.values[0] === 'absent' ? undefined : { fault: `it has no ${MARKER_FILE} of Volplane`, unreadable: false };
   }
 
   /** What a create of this volume has left behind when it was cut short; nobody can go on with it after its remove. */
-  async #sweepStaging(volume: DriverVolume, signal: AbortSignal): Promise<void> {
-    const folder = join(this.root, STAGING);
-    for (const name of await this.trash.names(folder)) {
+  async #sweepStaging(volume: DriverVolume, names: readonly string[], signal: AbortSignal): Promise<void> {
+    for (const name of names) {
       // One delete at a time is enough work for one disk.
-      if (name.startsWith(`${volume.uid}-`)) await this.trash.destroy(join(folder, name), signal);
+      if (name.startsWith(`${volume.uid}-`)) await this.trash.destroy(join(this.root, STAGING, name), signal);
     }
+  }
+
+  /** Our own staged folder, which nobody else has touched: deleting it in this process is safe. */
+  async #discard(staged: string): Promise<void> {
+    // If that fails it stays in the staging folder until the volume is removed; the error that led here says more.
+    await this.#files.run([[{ do: 'remove-tree', path: staged }]]).catch(() => undefined);
   }
 }
 
@@ -197,44 +285,15 @@ function markerOf(volume: DriverVolume, nowMs: number): VolumeMarker {
   return { schema: 1, name: volume.name, uid: volume.uid, options: volume.options, createdAt: new Date(nowMs).toISOString() };
 }
 
-/** Undefined: there is nothing. */
-async function markerAt(folder: string): Promise<VolumeMarker | { readonly fault: string; readonly unreadable: boolean } | undefined> {
-  try {
-    const found = await lstat(folder).catch((error: unknown) => {
-      if (hasCode(error, 'ENOENT')) return undefined;
-      throw error;
-    });
-    if (found === undefined) return undefined;
-    if (!found.isDirectory()) return { fault: 'it is not a folder', unreadable: false };
-    const marker = await readMarker(join(folder, MARKER_FILE));
-    return 'fault' in marker ? { fault: `${MARKER_FILE}: ${marker.fault}`, unreadable: true } : marker;
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
-    return (await isThere(folder)) ? { fault: `it has no ${MARKER_FILE} of Volplane`, unreadable: false } : undefined;
-  }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false;
-    throw error;
-  }
-}
-
-/** Our own staged folder, which nobody else has touched: deleting it in this process is safe. */
-async function discard(staged: string): Promise<void> {
-  try {
-    await rm(staged, { recursive: true, force: true });
-  } catch {
-    // It stays in the staging folder until the volume is removed; the error that led here says more.
-  }
-}
-
 const STAGING = '.staging';
+/** Markers that are read together, in one convoy. */
+const LIST_AT_ONCE = 64;
 /** As moby's: others may pass through to the data, not look around. */
 const FOLDER_MODE = 0o701;
 /** Only the owner reads what a daemon stores. */
 const MARKER_MODE = 0o600;
+const PLACE_TAKEN: ReadonlySet<string> = new Set(['ENOTEMPTY', 'EEXIST', 'ENOTDIR']);
+const NO_MARKER: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
+const NOT_THERE: ReadonlySet<string> = new Set([...NO_MARKER, 'EMARKER', 'EFBIG']);
+/** Calls that miss the folder that they put something into. */
+const PUTS: ReadonlySet<string> = new Set(['mkdir', 'rename']);

@@ -56,4 +56,4 @@ export async function readMarker(path: string): Promise<VolumeMarker | { readonl
 }
 
 /** Options are at most 64 values of 4 KiB with keys of 128 bytes; escapes can double them. */
-const MARKER_BYTES_MAX = 640 * 1024;
+export const MARKER_BYTES_MAX = 640 * 1024;

@@ -24,16 +24,6 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
   await syncDirectory(dirname(path));
 }
 
-/** Makes the content of a file durable; its name is a matter of {@link syncDirectory}. @throws Node's own error; ELOOP for a link */
-export async function syncFile(path: string): Promise<void> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
 /** Makes the names in the folder durable: files created, renamed and deleted in it. @throws Node's own error */
 export async function syncDirectory(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);

@@ -1,4 +1,4 @@
-export { syncDirectory, syncFile, writeFileAtomic } from './atomic-file.js';
+export { syncDirectory, writeFileAtomic } from './atomic-file.js';
 export { systemMounts, type HostMounts } from './host-mounts.js';
 export { abortMethod, abortMount, abortRefusal, type AbortMethod } from './mount-abort.js';
 export { isMountUsable, probeFileSystem } from './mount-probe.js';

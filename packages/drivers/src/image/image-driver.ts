@@ -64,7 +64,7 @@ export class ImageDriver implements VolumeDriver {
       preallocate,
       workPath: this.#place(volume).workPath,
     });
-    await this.#folders.create(volume, (staged) => fill.fill(join(staged, IMAGE), signal), { content: fill.content });
+    await this.#folders.create(volume, { work: (staged) => fill.fill(join(staged, IMAGE), signal) }, { content: fill.content });
   }
 
   async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {

@@ -4,7 +4,7 @@ import { AppError } from '@volplane/base';
 import { parseDriverName, type DriverInfo, type StringMap } from '@volplane/domain';
 import { findMount, isReadOnly, type MountEntry } from '@volplane/host';
 import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
-import { checkDataFolder, DATA_FOLDER, makeDataFolder } from '../data-folder.js';
+import { checkDataFolder, DATA_FOLDER, dataFolderCalls } from '../data-folder.js';
 import type { DriverContext } from '../driver-context.js';
 import { withFsFaults } from '../fs-fault.js';
 import { plainFolderMount } from '../plain-folder-mount.js';
@@ -30,7 +30,7 @@ export class LocalDriver implements VolumeDriver {
 
   constructor(context: DriverContext, config: LocalDriverConfig) {
     this.#context = context;
-    this.#folders = new VolumeFolders(context, { root: join(config.root, 'volumes'), trashKeepMs: 0 });
+    this.#folders = new VolumeFolders(context, { root: join(config.root, 'volumes'), trashKeepMs: 0, rootMode: ROOT_MODE });
     this.info = { name: parseDriverName(config.name), capabilities: CAPABILITIES, options: LOCAL_OPTIONS };
   }
 
@@ -40,8 +40,7 @@ export class LocalDriver implements VolumeDriver {
 
   async create(volume: DriverVolume): Promise<void> {
     checkLocalOptions(volume.options);
-    await withFsFaults(`create of volume ${volume.name}`, () => mkdir(this.#folders.root, { recursive: true, mode: 0o701 }));
-    await this.#folders.create(volume, makeDataFolder);
+    await this.#folders.create(volume, dataFolderCalls);
   }
 
   async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {
@@ -86,7 +85,7 @@ export class LocalDriver implements VolumeDriver {
   }
 
   async list(limit: number): Promise<readonly FoundVolume[]> {
-    await withFsFaults('list of local volumes', () => mkdir(this.#folders.root, { recursive: true, mode: 0o701 }));
+    await withFsFaults('list of local volumes', () => mkdir(this.#folders.root, { recursive: true, mode: ROOT_MODE }));
     return await this.#folders.list(limit);
   }
 
@@ -94,6 +93,9 @@ export class LocalDriver implements VolumeDriver {
     return join(this.#folders.folder(volume.name), DATA_FOLDER);
   }
 }
+
+/** As moby's: others may pass through, not look around. */
+const ROOT_MODE = 0o701;
 
 const CAPABILITIES: DriverInfo['capabilities'] = {
   scope: 'local',

@@ -3,7 +3,7 @@ import { AppError, hasReason } from '@volplane/base';
 import { parseDriverName, type AccessMode, type DriverInfo, type StringMap } from '@volplane/domain';
 import { abortMethod, abortRefusal, findMount, findMountOf, isReadOnly, type AbortMethod, type MountEntry } from '@volplane/host';
 import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
-import { checkDataFolder, DATA_FOLDER, makeDataFolder } from '../data-folder.js';
+import { checkDataFolder, DATA_FOLDER, dataFolderCalls } from '../data-folder.js';
 import type { DriverContext } from '../driver-context.js';
 import { invalidOption } from '../invalid-option.js';
 import { plainFolderMount } from '../plain-folder-mount.js';
@@ -60,7 +60,7 @@ export class SharedDriver implements VolumeDriver {
   async create(volume: DriverVolume): Promise<void> {
     await this.validate(volume.options);
     await checkRoot(this.#context, this.#config);
-    await this.#folders.create(volume, makeDataFolder);
+    await this.#folders.create(volume, dataFolderCalls);
   }
 
   async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {

@@ -1,8 +1,14 @@
-import { readdir, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { seededRandom } from '@volplane/base';
+import type { VolumeName, VolumeUid } from '@volplane/domain';
 import { contractUid, contractVolume, driverContract, makeTestFolder, ManualClock, rejection, type TestFolder } from '@volplane/testkit';
 import { expect } from 'chai';
+import { FileThread } from '../../src/files/file-thread.js';
 import { SharedDriver, type SharedDriverConfig } from '../../src/shared/shared-driver.js';
 import { realContext } from '../support/context.js';
 import { folderWorld } from '../support/folder-world.js';
@@ -42,11 +48,14 @@ describe('shared driver', () => {
   });
 
   it('gives a place to one of many nodes that create there at the same moment', async () => {
+    const threads = Array.from({ length: 4 }, () => new FileThread());
     const volumes = Array.from({ length: 16 }, (_, index) => contractVolume({ options: {} }, { uid: contractUid(index + 1) }));
     const outcomes = await Promise.allSettled(
       volumes.map((volume, index) => {
         const random = seededRandom(index);
-        return new SharedDriver(realContext({ random }), configFor(folder.path)).create(volume);
+        // Four nodes, each with a thread of its own.
+        const thread = threads[index % threads.length] ?? new FileThread();
+        return new SharedDriver(realContext({ random, files: () => thread }), configFor(folder.path)).create(volume);
       }),
     );
     const won = volumes.filter((_, index) => outcomes[index]?.status === 'fulfilled');
@@ -101,5 +110,53 @@ describe('shared driver', () => {
     expect(left[0]).to.contain(two.uid);
     await driver.purge(0, CALM);
     expect(await readdir(trash)).to.deep.equal([]);
+  });
+
+  it('lets a volume whose place is taken lose alone', async () => {
+    const driver = new SharedDriver(realContext(), configFor(folder.path));
+    await mkdir(join(folder.path, 'volume-3'));
+    const volumes = Array.from({ length: 8 }, (_, index) =>
+      contractVolume({ options: {} }, { name: `volume-${String(index)}` as VolumeName, uid: contractUid(index + 1) }),
+    );
+    const outcomes = await Promise.allSettled(volumes.map((volume) => driver.create(volume)));
+    const lost = outcomes.flatMap((outcome, index) => (outcome.status === 'rejected' ? [index] : []));
+    expect(lost).to.deep.equal([3]);
+    expect(await readdir(join(folder.path, 'volume-3'))).to.deep.equal([]);
+    const removed = await Promise.allSettled(volumes.map((volume) => driver.remove(volume, CALM)));
+    expect(removed.map(({ status }) => status)).to.deep.equal(volumes.map(() => 'fulfilled'));
+    expect((await readdir(folder.path)).sort()).to.deep.equal(['.staging', '.trash', 'volume-3']);
+  });
+
+  it('keeps what it has acknowledged and leaves no half volume when its process is killed in the middle', async () => {
+    const program = fileURLToPath(new URL('creator-main.ts', import.meta.url));
+    const child = spawn(process.execPath, [...process.execArgv, program, folder.path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const told: string[] = [];
+    const lines = createInterface(child.stdout);
+    lines.on('line', (line) => {
+      told.push(line);
+      if (told.length === 500) child.kill('SIGKILL');
+    });
+    await Promise.all([once(child, 'exit'), once(lines, 'close')]);
+    const driver = new SharedDriver(realContext(), configFor(folder.path));
+    const there = (await readdir(folder.path)).filter((name) => !name.startsWith('.'));
+    const whole = await driver.list(10_000);
+    expect(whole.map(({ name }) => name as string).sort()).to.deep.equal(there.sort());
+    for (const name of there) expect((await readdir(join(folder.path, name))).sort()).to.deep.equal(['_data', 'volume.json']);
+    const created = new Set(told.filter((line) => line.startsWith('+')).map((line) => Number(line.slice(1))));
+    const removed = new Set(told.filter((line) => line.startsWith('-')).map((line) => Number(line.slice(1))));
+    for (const index of created) {
+      // A remove of it may have been under way.
+      if (index % 3 !== 0) expect(there).to.contain(`volume-${String(index)}`);
+      if (removed.has(index)) expect(there).not.to.contain(`volume-${String(index)}`);
+    }
+    const staged = await readdir(join(folder.path, '.staging'));
+    const uids = [...whole.map(({ uid, name }) => ({ uid, name })), ...staged.map((entry) => ({ uid: entry.split('-')[0], name: 'left' }))];
+    for (const { uid, name } of uids) {
+      // One after the other: volumes that were cut short share a name.
+      const volume = contractVolume({ options: {} }, { name: name as VolumeName, ...(uid === undefined ? {} : { uid: uid as VolumeUid }) });
+      await driver.remove(volume, CALM);
+    }
+    expect(await readdir(join(folder.path, '.staging'))).to.deep.equal([]);
+    expect((await readdir(folder.path)).sort()).to.deep.equal(['.staging', '.trash']);
   });
 });

@@ -1,6 +1,7 @@
 import { silentLogger, systemClock, systemRandom } from '@volplane/base';
 import { systemMounts, systemToolRunner } from '@volplane/host';
-import type { DriverContext } from '../../src/driver-context.js';
+import { noSteps, type DriverContext } from '../../src/driver-context.js';
+import { FileThread } from '../../src/files/file-thread.js';
 
 /** The real machine; tests replace single parts. */
 export function realContext(parts: Partial<DriverContext> = {}): DriverContext {
@@ -15,7 +16,11 @@ export function realContext(parts: Partial<DriverContext> = {}): DriverContext {
       throw new Error(`no test looks up ${host}`);
     },
     mayMount: process.getuid?.() === 0,
-    onStep: async () => undefined,
+    files: () => oneThread,
+    onStep: noSteps,
     ...parts,
   };
 }
+
+/** For all tests of the process: each has a root of its own, and a thread takes memory. */
+const oneThread = new FileThread();

@@ -1,0 +1,266 @@
+// Plain JavaScript, because threads of Node 20 have no loader for TypeScript: the same file runs from src and from dist.
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+
+/**
+ * The thread of a FileThread: takes convoys of scripts, as JSON, and carries them out with synchronous calls.
+ *
+ * @typedef {import('./file-call.js').FileCall} FileCall
+ * @typedef {import('./file-call.js').FileScript} FileScript
+ * @typedef {import('./file-call.js').FileFault} FileFault
+ */
+parentPort?.on('message', (/** @type {string} */ convoy) => {
+  parentPort?.postMessage(JSON.stringify(travel(JSON.parse(convoy))));
+});
+
+/**
+ * Round by round: everybody's first round, then everybody's second. A script that fails ends alone.
+ *
+ * @param {readonly FileScript[]} scripts
+ */
+function travel(scripts) {
+  const outcomes = scripts.map(() => ({ values: /** @type {string[]} */ ([]), fault: /** @type {FileFault | undefined} */ (undefined) }));
+  const rounds = Math.max(0, ...scripts.map((script) => script.length));
+  for (let round = 0; round < rounds; round += 1) {
+    const shared = new Map();
+    for (const [index, script] of scripts.entries()) {
+      const outcome = outcomes[index];
+      if (outcome === undefined || outcome.fault !== undefined) continue;
+      try {
+        for (const call of script[round] ?? []) {
+          const value = carryOut(call, shared);
+          if (value !== undefined) outcome.values.push(value);
+        }
+      } catch (error) {
+        outcome.fault = toFault(error, round);
+      }
+    }
+  }
+  return outcomes;
+}
+
+/**
+ * @param {FileCall} call
+ * @param {Map<string, unknown>} shared - what this round has done for all
+ * @returns {string | undefined}
+ */
+function carryOut(call, shared) {
+  const { path } = call;
+  switch (call.do) {
+    case 'check-absent':
+      if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw fault('EEXIST', 'something is there', call);
+      return undefined;
+    case 'check-marker':
+      if (kindOf(call.folder) !== 'folder' || !isMarkerOf(readText(path, MARKER_BYTES_MAX, call), call))
+        throw fault('EMARKER', 'not the marker of this volume', call);
+      return undefined;
+    case 'make-folder':
+      mkdirSync(path, { mode: call.mode, recursive: call.recursive ?? false });
+      return undefined;
+    case 'set-mode':
+      chmodSync(path, call.mode);
+      return undefined;
+    case 'write-file':
+      writeFile(path, call);
+      return undefined;
+    case 'sync-file':
+    case 'sync-folder':
+      once(shared, `sync ${path}`, () => {
+        sync(path, call.do === 'sync-file' ? constants.O_NOFOLLOW : constants.O_DIRECTORY);
+      });
+      return undefined;
+    case 'move':
+      renameSync(path, call.to);
+      return undefined;
+    case 'remove-file':
+      unlinkSync(path);
+      return undefined;
+    case 'remove-folder':
+      rmdirSync(path);
+      return undefined;
+    case 'remove-tree':
+      rmSync(path, { recursive: true, force: true });
+      return undefined;
+    case 'kind-of':
+      return kindOf(path);
+    case 'read-file':
+      return readText(path, call.bytesMax, call);
+    case 'find-names':
+      return once(shared, `names ${path}`, () => namesIn(path))
+        .filter((name) => name.startsWith(call.prefix))
+        .join('\n');
+  }
+}
+
+/**
+ * What fails once fails for all who share it.
+ *
+ * @template T
+ * @param {Map<string, unknown>} shared
+ * @param {string} key
+ * @param {() => T} work
+ * @returns {T}
+ */
+function once(shared, key, work) {
+  const before = /** @type {{ value: T } | { error: unknown } | undefined} */ (shared.get(key));
+  if (before !== undefined) {
+    if ('error' in before) throw before.error;
+    return before.value;
+  }
+  try {
+    const value = work();
+    shared.set(key, { value });
+    return value;
+  } catch (error) {
+    shared.set(key, { error });
+    throw error;
+  }
+}
+
+/**
+ * ext4 gives a file its block when it is written out, so the sync of each new file would change the journal again and write it
+ * again. A file that was truncated before, were it empty, is written out at its close: then the first sync finds the blocks
+ * of the whole convoy, and the others have nothing left to write.
+ *
+ * @param {string} path
+ * @param {{ readonly text: string, readonly mode: number }} content
+ */
+function writeFile(path, { text, mode }) {
+  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
+  try {
+    ftruncateSync(file, 0);
+    const bytes = Buffer.from(text);
+    let written = 0;
+    while (written < bytes.length) written += writeSync(file, bytes, written);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {number} flag
+ */
+function sync(path, flag) {
+  const file = openSync(path, constants.O_RDONLY | flag);
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {number} bytesMax
+ * @param {FileCall} call
+ */
+function readText(path, bytesMax, call) {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const buffer = Buffer.allocUnsafe(FIRST_READ_BYTES);
+    const bytesRead = readSync(file, buffer, 0, FIRST_READ_BYTES, 0);
+    if (bytesRead < FIRST_READ_BYTES) return buffer.toString('utf8', 0, bytesRead);
+    const large = Buffer.allocUnsafe(bytesMax + 1);
+    const largeRead = readSync(file, large, 0, large.length, 0);
+    if (largeRead > bytesMax) throw fault('EFBIG', `larger than ${String(bytesMax)} bytes`, call);
+    return large.toString('utf8', 0, largeRead);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** @param {string} path */
+function kindOf(path) {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return 'absent';
+  return found.isDirectory() ? 'folder' : 'other';
+}
+
+/** @param {string} path */
+function namesIn(path) {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if (toFault(error, 0).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/**
+ * The same answer as that of volume-marker.ts for a volume that is known; its schema is not loaded into every thread.
+ *
+ * @param {string} text
+ * @param {{ readonly name: string, readonly uid: string }} volume
+ */
+function isMarkerOf(text, { name, uid }) {
+  try {
+    const marker = JSON.parse(text);
+    return (
+      isMap(marker) &&
+      marker['schema'] === 1 &&
+      marker['name'] === name &&
+      marker['uid'] === uid &&
+      isTextMap(marker['options']) &&
+      typeof marker['createdAt'] === 'string' &&
+      (!('adopted' in marker) || typeof marker['adopted'] === 'boolean') &&
+      (!('details' in marker) || isTextMap(marker['details']))
+    );
+  } catch {
+    // Not JSON; who asks finds out what it is.
+    return false;
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is Record<string, unknown>}
+ */
+function isMap(value) {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** @param {unknown} value */
+function isTextMap(value) {
+  return isMap(value) && Object.values(value).every((each) => typeof each === 'string');
+}
+
+/**
+ * @param {string} code
+ * @param {string} text
+ * @param {FileCall} call
+ */
+function fault(code, text, call) {
+  return Object.assign(new Error(`${code}: ${text}, ${call.do} '${call.path}'`), { code, syscall: call.do, path: call.path });
+}
+
+/**
+ * @param {unknown} error
+ * @param {number} round
+ * @returns {FileFault}
+ */
+function toFault(error, round) {
+  const { code, message, syscall, path } = /** @type {NodeJS.ErrnoException} */ (error);
+  return { round, code: code ?? 'EUNKNOWN', message, syscall: syscall ?? '', path: path ?? '' };
+}
+
+/** More than nearly every marker has. */
+const FIRST_READ_BYTES = 8_192;
+/** As in volume-marker.ts. */
+const MARKER_BYTES_MAX = 640 * 1024;
