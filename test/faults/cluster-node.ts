@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { systemClock } from '@volplane/base';
+import { hasReason, systemClock } from '@volplane/base';
 import { systemMounts } from '@volplane/host';
 import { mountsBelow, type TcpProxy } from '@volplane/testkit';
 import { ClusterProcess } from './cluster-process.js';
@@ -18,6 +18,8 @@ export interface NodeOptions {
   readonly logFolder: string;
   readonly port: number;
   readonly nats: TcpProxy;
+  /** More entries of its drivers file; its own way to the shared storage is told. */
+  readonly drivers?: (shared: string) => readonly object[];
 }
 
 /**
@@ -60,6 +62,7 @@ export class ClusterNode {
     const drivers = [
       { ...common, kind: 'image', name: 'image', root: join(shared, 'images'), scope: 'global', defaultSize: '16m' },
       { ...common, kind: 'shared', name: 'shared', root: join(shared, 'folders') },
+      ...(options.drivers?.(shared) ?? []),
     ];
     await writeFile(join(options.folder, `${options.name}.json`), JSON.stringify(drivers));
     return node;
@@ -120,8 +123,18 @@ export class ClusterNode {
 
   async #cutMounts(): Promise<void> {
     const targets = (await mountsBelow(this.#dataFolder)).filter((target) => target !== this.#dataFolder);
-    // Shut down without another write, as the loss of power does; what the kernel has of the block device is not carried along later.
-    await Promise.all(targets.map((target) => systemMounts(systemClock).abort(target)));
+    const mounts = systemMounts(systemClock);
+    const cut = async (target: string): Promise<void> => {
+      try {
+        // Shut down without another write, as the loss of power does; what the kernel has of the block device is not carried along later.
+        await mounts.abort(target);
+      } catch (error) {
+        if (!hasReason(error, 'CAPABILITY_MISSING')) throw error;
+        // A folder of a bigger file system: its users are gone with the node.
+        await mounts.detach(target);
+      }
+    };
+    await Promise.all(targets.map(cut));
   }
 
   get #filler(): string {

@@ -2,12 +2,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-/** A storage of tests that checks epochs, reached over HTTP: what evidence B counts on. */
+/** A storage of tests that checks epochs, reached over HTTP: what evidence B counts on. Every request has an epoch in the header `x-epoch`. */
 export interface EpochStorage {
-  /** Where the records of one volume are appended: POST with the epoch of the mount in the header `x-epoch`. */
+  /** Where it is: `<base>/<uid>` is a volume. */
+  readonly base: string;
+  /** Where the records of one volume are appended by POST, and lower epochs are ended by PUT. */
   url(uid: string): string;
   /** What the volume holds, in the order in which it came. */
   records(uid: string): readonly string[];
+  /** While true it fences nothing, and says why. */
+  locked: boolean;
   stop(): Promise<void>;
 }
 
@@ -16,20 +20,31 @@ interface StoredVolume {
   readonly records: string[];
 }
 
-/** Listens on a free loopback port. A record with a lower epoch than the highest that the volume has seen is refused with 409, for ever. */
+/** Listens on a free loopback port. What comes with a lower epoch than the highest that the volume has seen is refused with 409, for ever. */
 export async function startEpochStorage(): Promise<EpochStorage> {
   const volumes = new Map<string, StoredVolume>();
+  const state = { locked: false };
   const server = createServer((request, response) => {
-    append(volumes, request, response).catch((error: unknown) => {
+    serve(volumes, state, request, response).catch((error: unknown) => {
       response.writeHead(500).end(String(error));
     });
   });
+  // A writer that was paused finds its connection as it left it, and is told the storage's word.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });
   const { port } = server.address() as AddressInfo; // it listens on TCP
+  const base = `http://127.0.0.1:${String(port)}`;
   return {
-    url: (uid) => `http://127.0.0.1:${String(port)}/${uid}`,
+    base,
+    get locked(): boolean {
+      return state.locked;
+    },
+    set locked(locked: boolean) {
+      state.locked = locked;
+    },
+    url: (uid) => `${base}/${uid}`,
     records: (uid) => volumes.get(uid)?.records ?? [],
     stop: () =>
       new Promise((resolve) => {
@@ -41,12 +56,22 @@ export async function startEpochStorage(): Promise<EpochStorage> {
   };
 }
 
-async function append(volumes: Map<string, StoredVolume>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(
+  volumes: Map<string, StoredVolume>,
+  state: { readonly locked: boolean },
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const record = await text(request);
   const epoch = Number(request.headers['x-epoch']);
   const uid = request.url?.slice(1) ?? '';
-  if (request.method !== 'POST' || !Number.isSafeInteger(epoch) || epoch < 1) {
-    response.writeHead(400).end('POST with an epoch');
+  const isFence = request.method === 'PUT';
+  if ((!isFence && request.method !== 'POST') || !Number.isSafeInteger(epoch) || epoch < 1) {
+    response.writeHead(400).end('POST or PUT with an epoch');
+    return;
+  }
+  if (isFence && state.locked) {
+    response.writeHead(423).end('the array is locked');
     return;
   }
   const volume = volumes.get(uid) ?? { highestEpoch: 0, records: [] };
@@ -57,6 +82,6 @@ async function append(volumes: Map<string, StoredVolume>, request: IncomingMessa
     return;
   }
   volume.highestEpoch = epoch;
-  volume.records.push(record);
-  response.writeHead(204).end();
+  if (!isFence) volume.records.push(record);
+  response.writeHead(200).end(isFence ? `epochs below ${String(epoch)} are refused` : '');
 }

@@ -14,7 +14,7 @@ import {
   type TcpProxy,
   type TestFolder,
 } from '@volplane/testkit';
-import { ClusterNode } from './cluster-node.js';
+import { ClusterNode, type NodeOptions } from './cluster-node.js';
 import { ClusterProcess } from './cluster-process.js';
 
 export interface ClusterManager {
@@ -31,6 +31,8 @@ export interface ClusterSize {
   readonly nodes: number;
   readonly ttlMs: number;
   readonly logFolder: string;
+  /** See {@link NodeOptions}. */
+  readonly drivers?: NodeOptions['drivers'];
 }
 
 /** Real etcd and NATS, managers and nodes as processes, every link through a proxy of its own, one folder as the shared storage. */
@@ -133,10 +135,11 @@ export class FaultCluster {
     this.managers.push({ name, process, etcd, nats, client: createClient({ addresses: [process.address] }) });
   }
 
-  async #addNode(number: number, port: number, { logFolder }: ClusterSize): Promise<void> {
+  async #addNode(number: number, port: number, { logFolder, drivers }: ClusterSize): Promise<void> {
     const nats = await startTcpProxy(portOf(this.nats.url));
     const name = `node-${String(number)}`;
-    this.nodes.push(await ClusterNode.make({ name, folder: this.#folder.path, sharedFolder: this.storage, logFolder, port, nats }));
+    const folders = { folder: this.#folder.path, sharedFolder: this.storage, logFolder };
+    this.nodes.push(await ClusterNode.make({ name, ...folders, port, nats, ...(drivers === undefined ? {} : { drivers }) }));
   }
 }
 

@@ -1,6 +1,7 @@
 import { AppError } from '@volplane/base';
 import { ACCESS_MODES, quote, type AccessMode } from '@volplane/domain';
 import { z } from 'zod';
+import { fenceConfigFault, fenceFields } from './fence/fence-config.js';
 import { mountConfigFault, type MountDriverConfig } from './mount/mount-config.js';
 import { cifsPreset, nfsPreset } from './mount/mount-presets.js';
 import { parseSizeBytes } from './size-option.js';
@@ -54,6 +55,7 @@ const sharedEntry = z
     accessModes: accessModes.default([...MANY_NODES]),
     trashKeepMs,
     ownMounts: z.boolean().default(false),
+    ...fenceFields,
   })
   .refine(isGuarded, GUARD_FAULT);
 
@@ -76,6 +78,7 @@ const imageEntry = z
     fs: z.enum(['ext4', 'xfs']).default('ext4'),
     preallocate: z.boolean().default(false),
     trashKeepMs: trashKeepMs.default(0),
+    ...fenceFields,
   })
   .refine((entry) => entry.scope === 'local' || isGuarded(entry), GUARD_FAULT);
 
@@ -89,6 +92,7 @@ const mounted = {
   accessModes: accessModes.exactOptional(),
   trashKeepMs,
   adopt: z.boolean().default(false),
+  ...fenceFields,
 };
 
 const mountEntry = z.strictObject({
@@ -125,6 +129,7 @@ const pluginEntry = z.strictObject({
   scope: z.enum(['local', 'global']),
   accessModes: accessModes.exactOptional(),
   mountRoot: absolutePath.exactOptional(),
+  ...fenceFields,
 });
 
 const driverEntry = z.discriminatedUnion('kind', [localEntry, sharedEntry, imageEntry, mountEntry, nfsEntry, cifsEntry, pluginEntry]);
@@ -148,7 +153,7 @@ export function parseDriverEntries(json: string, file: string): readonly DriverE
     if (!parsed.success) faultsOf(parsed.error.issues.map((issue) => `${issue.path.join('.') || 'it'} ${issue.message}`));
     else {
       entries.push(parsed.data);
-      const fault = isMountEntry(parsed.data) ? mountConfigFault(toMountConfig(parsed.data, '/')) : undefined;
+      const fault = entryFault(parsed.data);
       if (fault !== undefined) faultsOf([fault]);
     }
   }
@@ -188,6 +193,13 @@ function wordsOf(entry: MountEntry): Pick<MountDriverConfig, 'type' | 'source' |
 /** A file system of blocks that two nodes mount at once is destroyed. */
 function defaultAccessModes(type: string): readonly AccessMode[] {
   return /^(ext[234]|xfs|btrfs|f2fs|ntfs3?|vfat|exfat)$/.test(type) ? ONE_NODE : MANY_NODES;
+}
+
+/** What is wrong with an entry beyond the shape of its fields. */
+function entryFault(entry: DriverEntry): string | undefined {
+  const fault = isMountEntry(entry) ? mountConfigFault(toMountConfig(entry, '/')) : undefined;
+  if (fault !== undefined || entry.kind === 'local') return fault;
+  return fenceConfigFault({ scope: 'global', ...entry });
 }
 
 /** By its name where it has one: positions change. */

@@ -6,6 +6,7 @@ import { systemMounts, systemToolRunner } from '@volplane/host';
 import type { VolumeDriver } from '@volplane/ports';
 import { parseDriverEntries, toMountConfig, type DriverEntry } from './driver-config.js';
 import { noSteps, type DriverContext } from './driver-context.js';
+import { withFence } from './fence/with-fence.js';
 import type { FileRunner } from './files/file-call.js';
 import { FileThread } from './files/file-thread.js';
 import { ImageDriver } from './image/image-driver.js';
@@ -20,6 +21,8 @@ import { SharedDriver } from './shared/shared-driver.js';
 export interface OpenDriversOptions {
   /** JSON file with the list of drivers; empty = only `local`. */
   readonly file: string;
+  /** The name of this node. */
+  readonly node: string;
   /** Of the agent: local volumes and mount points live below it, unless an entry says otherwise. */
   readonly dataDir: string;
   readonly clock: Clock;
@@ -35,7 +38,12 @@ export interface OpenDriversOptions {
 export async function openDrivers(options: OpenDriversOptions): Promise<readonly VolumeDriver[]> {
   const entries = options.file === '' ? [] : parseDriverEntries(await readFile(options.file, 'utf8'), options.file);
   const context = systemContext(options);
-  const drivers = entries.map((entry) => openDriver(entry, context, options.dataDir));
+  const drivers = entries.map((entry) => {
+    const driver = openDriver(entry, context, options.dataDir);
+    if (entry.kind === 'local' || entry.fence === undefined) return driver;
+    const { fence, admit } = entry;
+    return withFence(driver, { fence, ...(admit === undefined ? {} : { admit }) }, { run: context.run, node: options.node });
+  });
   if (entries.some((entry) => entry.name === 'local')) return drivers;
   return [new LocalDriver(context, { name: 'local', root: options.dataDir }), ...drivers];
 }
@@ -46,7 +54,7 @@ export async function openDrivers(options: OpenDriversOptions): Promise<readonly
  * @returns the drivers, and the watch over their plugins, to be run
  */
 export async function openHostedPlugins(
-  options: Omit<OpenDriversOptions, 'file'> & { readonly folders: PluginFolders; readonly exclude: readonly string[] },
+  options: Omit<OpenDriversOptions, 'file' | 'node'> & { readonly folders: PluginFolders; readonly exclude: readonly string[] },
 ): Promise<{ readonly drivers: readonly VolumeDriver[]; readonly watch: HostedPlugins }> {
   const { dataDir, exclude, folders, log } = options;
   const drivers: VolumeDriver[] = [];
@@ -89,7 +97,7 @@ function openDriver(entry: DriverEntry, context: DriverContext, dataDir: string)
   }
 }
 
-function systemContext(options: Omit<OpenDriversOptions, 'file'>): DriverContext {
+function systemContext(options: Pick<OpenDriversOptions, 'clock' | 'random' | 'log'>): DriverContext {
   const { clock, random, log } = options;
   const run = systemToolRunner(clock);
   return {

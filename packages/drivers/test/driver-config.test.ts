@@ -6,6 +6,8 @@ import { expect } from 'chai';
 import { parseDriverEntries, toMountConfig, type MountEntry } from '../src/driver-config.js';
 import { openDrivers } from '../src/open-drivers.js';
 
+const SHARED = { name: 'a', kind: 'shared', root: '/a', unguarded: true };
+
 const faultsOf = async (entries: unknown): Promise<string> =>
   (await rejection(Promise.resolve().then(() => parseDriverEntries(JSON.stringify(entries), 'drivers.json')))).message;
 
@@ -21,6 +23,27 @@ describe('configuration of drivers', () => {
     ['an export that cannot be', { name: 'a', kind: 'nfs', host: 'h', path: '/p', layout: 'whole' }, /driver "a": .*placeholder/],
     ['a share without credentials', { name: 'a', kind: 'cifs', host: 'h', share: 's' }, /driver "a": credentialsFile/],
     ['another driver under the name of the local one', { name: 'local', kind: 'image', root: '/a' }, /driver "local": the name belongs/],
+    [
+      'a fence that is no absolute path',
+      { ...SHARED, fence: ['fence', '{epoch}'] },
+      /driver "a": fence does not begin with the absolute path/,
+    ],
+    [
+      'a fence that is not told the epoch',
+      { ...SHARED, fence: ['/f', '{uid}'] },
+      /driver "a": fence does not tell its program the {epoch}/,
+    ],
+    [
+      'a word in braces that a fence does not know',
+      { ...SHARED, fence: ['/f', '{epoch}', '{mode}'] },
+      /driver "a": {mode} is no placeholder of fence/,
+    ],
+    ['an admission without a fence', { ...SHARED, admit: ['/a', '{epoch}'] }, /driver "a": admit needs fence/],
+    [
+      'a fence for local volumes',
+      { name: 'a', kind: 'image', root: '/a', fence: ['/f', '{epoch}'] },
+      /driver "a": fence is for drivers of global scope/,
+    ],
     ['an entry without a name by its place', { kind: 'local', root: '/a' }, /entry 1: name/],
   ];
   for (const [what, entry, text] of refusals) {
@@ -70,7 +93,7 @@ describe('drivers of a node', () => {
     const folder = await makeTestFolder();
     try {
       const open = async (file: string): Promise<readonly string[]> =>
-        (await openDrivers({ file, dataDir: folder.path, clock: systemClock, random: systemRandom, log: silentLogger })).map(
+        (await openDrivers({ file, node: 'n1', dataDir: folder.path, clock: systemClock, random: systemRandom, log: silentLogger })).map(
           ({ info }) => `${info.name} ${info.capabilities.scope}`,
         );
       expect(await open('')).to.deep.equal(['local local']);
@@ -78,10 +101,19 @@ describe('drivers of a node', () => {
       const entries = [
         { name: 'files', kind: 'shared', root: '/srv', rootId: 'x' },
         { name: 'disks', kind: 'image', root: '/var/images', fs: 'xfs', defaultSize: '1g' },
-        { name: 'exports', kind: 'nfs', host: 'server', path: '/srv' },
+        { name: 'exports', kind: 'nfs', host: 'server', path: '/srv', fence: ['/sbin/fence', '{epoch}'] },
       ];
       await writeFile(file, JSON.stringify(entries));
       expect(await open(file)).to.deep.equal(['local local', 'files global', 'disks local', 'exports global']);
+      const fencing = await openDrivers({
+        file,
+        node: 'n1',
+        dataDir: folder.path,
+        clock: systemClock,
+        random: systemRandom,
+        log: silentLogger,
+      });
+      expect(fencing.filter((driver) => driver.fence !== undefined).map(({ info }) => info.name)).to.deep.equal(['exports']);
       await writeFile(file, JSON.stringify([{ name: 'local', kind: 'local', root: '/srv' }]));
       expect(await open(file)).to.deep.equal(['local local']);
     } finally {

@@ -26,7 +26,14 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
     const { telemetry } = group.own(await openMetrics(settings.metrics, log));
     const journal = await FileJournal.open({ folder: join(settings.dataDir, 'journal'), log });
     group.own({ name: 'journal', close: () => journal.close() });
-    const own = await openDrivers({ file: settings.drivers, dataDir: settings.dataDir, clock: systemClock, random: systemRandom, log });
+    const own = await openDrivers({
+      file: settings.drivers,
+      node: settings.node,
+      dataDir: settings.dataDir,
+      clock: systemClock,
+      random: systemRandom,
+      log,
+    });
     const drivers = await addHostedPlugins(own, settings, group, log);
     const bus = await NatsBus.open({
       servers: settings.nats,

@@ -1,3 +1,4 @@
+import { hasReason } from '@volplane/base';
 import { expect } from 'chai';
 import type { DriverVolume, VolumeDriver } from '@volplane/ports';
 import type { VolumeName } from '@volplane/domain';
@@ -8,6 +9,7 @@ import { contractUid, contractVolume, type DriverWorld } from './driver-world.js
 export function driverFeatureTests(world: () => DriverWorld): void {
   abortTests(world);
   fenceTests(world);
+  lateFenceTests(world);
   dataTests(world);
 }
 
@@ -76,6 +78,25 @@ function fenceTests(world: () => DriverWorld): void {
     const young = await driver.mount({ ...volume, epoch: 2 }, { mode: 'rw' }, CALM);
     expect(await world().files.write(young, 'file', 'with epoch 2')).to.equal(true);
     await driver.unmount(volume, CALM);
+  });
+}
+
+function lateFenceTests(world: () => DriverWorld): void {
+  it('a fence holds against a mount of a lower epoch that comes after it', async function () {
+    const driver = world().driver();
+    const volume = contractVolume(world());
+    await driver.create(volume, CALM);
+    if (driver.fence === undefined) this.skip();
+    await driver.fence({ ...volume, epoch: 2 }, CALM);
+    try {
+      const path = await driver.mount(volume, { mode: 'rw' }, CALM);
+      expect(await world().files.write(path, 'file', 'with epoch 1')).to.equal(false);
+      await driver.unmount(volume, CALM);
+    } catch (error) {
+      // As good: nothing is mounted.
+      if (!hasReason(error, 'MOUNT_FAILED')) throw error;
+    }
+    expect(await world().leaks()).to.deep.equal([]);
   });
 }
 
