@@ -1,4 +1,4 @@
-import { checkDocument, holdersOf, isExclusiveWriter, type VolumeDocument, type VolumeUid } from '@volplane/domain';
+import { checkDocument, holdersOf, isExclusiveWriter, type NodeName, type VolumeDocument, type VolumeUid } from '@volplane/domain';
 import type { BrakeLimits } from '@volplane/engine';
 import type { KvEvent } from '@volplane/ports';
 import type { FakeKernel, FakeMount, FakeStorage, FakeWrite } from '@volplane/testkit';
@@ -18,7 +18,12 @@ export class Checks {
   /** uid/node/epoch of every grant that was ever recorded. */
   readonly #granted = new Set<string>();
   readonly #lastWrite = new Map<VolumeUid, { readonly node: string; readonly epoch: number }>();
-  readonly #sessions = new Set<string>();
+  /** By node: the lease that its session key carries. */
+  readonly #sessions = new Map<string, string>();
+  readonly #unguarded = new Set<string>();
+  readonly #nodes: NodeFacts;
+  /** An operator said that a node is off, which had it mounted and no session: what comes of that is beyond evidence D. */
+  readonly #untrue = new Set<VolumeUid>();
   /** uid/node: the highest epoch of a driver call there. */
   readonly #called = new Map<string, number>();
   /** uid/node of every create that was carried out. */
@@ -34,7 +39,8 @@ export class Checks {
   takeovers = 0;
   writes = 0;
 
-  constructor(brake: BrakeLimits) {
+  constructor(brake: BrakeLimits, nodes: NodeFacts) {
+    this.#nodes = nodes;
     this.#brake = new BrakeCheck(brake);
   }
 
@@ -47,8 +53,11 @@ export class Checks {
       else if (kind === 'nodes' && event.type === 'put') this.#brake.onNode(name);
       else if (kind === 'sessions') {
         this.#brake.onSession(name, event.type === 'put', nowMs);
-        if (event.type === 'put') this.#sessions.add(name);
+        if (event.type === 'put') this.#sessions.set(name, event.entry.lease ?? '');
         else this.#sessions.delete(name);
+      } else if (kind === 'unguarded') {
+        if (event.type === 'put') this.#unguarded.add(name);
+        else this.#unguarded.delete(name);
       }
     }
   }
@@ -61,7 +70,7 @@ export class Checks {
       this.#raise('record before effect', `node ${write.node} wrote to volume uid ${write.uid} that no document ever named`);
       return;
     }
-    if (!isExclusiveWriter(spec.accessMode)) return;
+    if (!isExclusiveWriter(spec.accessMode) || this.#untrue.has(write.uid)) return;
     const last = this.#lastWrite.get(write.uid);
     if (last !== undefined && (write.epoch < last.epoch || (write.epoch === last.epoch && write.node !== last.node))) {
       this.#raise(
@@ -117,9 +126,14 @@ export class Checks {
   /** Right for lease-bound mounts in time, and for what is not this node's any more; a mount that the record still grants stays. */
   onAborted(node: string, mount: FakeMount): void {
     const document = this.#byUid.get(mount.uid);
-    if (document === undefined || document.spec.takeover === 'lease' || !mount.usable || !this.#isUsed(mount)) return;
-    const isGranted = Object.entries(document.attachments).some(([holder, { epoch }]) => holder === node && epoch === mount.epoch);
-    if (isGranted) this.#raise('run flat', `node ${node} aborts uid ${mount.uid}, which the record grants it, under its user`);
+    if (document === undefined || !mount.usable || !this.#isUsed(mount)) return;
+    const granted = document.attachments[node as NodeName];
+    if (granted?.epoch !== mount.epoch) return;
+    if (document.spec.takeover === 'lease') {
+      const isOver = this.#sessions.get(node) !== granted.session || (this.#nodes.leaseLeftMs(node, mount.uid) ?? 0) < ROUNDING_MS;
+      if (isOver) return;
+    }
+    this.#raise('run flat', `node ${node} aborts uid ${mount.uid}, which the record grants it, under its user`);
   }
 
   /** A caller is told that its mount is there: it must have been usable at some moment of the call. */
@@ -127,6 +141,20 @@ export class Checks {
     const isUsable = kernel.mounts.some((mount) => mount.path === path && mount.usable);
     if (!isUsable && (this.#lastUsable.get(path) ?? -1) < beganMs)
       this.#raise('one answer', `node ${kernel.node} answers a mount with ${path}, which was not usable at any moment of the call`);
+  }
+
+  /** It is recorded that nobody guards the node. */
+  isUnguarded(node: string): boolean {
+    return this.#unguarded.has(node);
+  }
+
+  /** A mount that a node keeps usable although nothing is recorded for it; looked for when everything had time to be told (rule 12). */
+  findUntold(kernels: readonly FakeKernel[]): string | undefined {
+    for (const { node, mounts } of kernels) {
+      const own = mounts.find(({ uid, epoch }) => this.#byUid.get(uid)?.attachments[node as NodeName]?.epoch !== epoch);
+      if (own !== undefined) return `node ${node} has uid ${own.uid} mounted with epoch ${String(own.epoch)}, and no record says so`;
+    }
+    return undefined;
   }
 
   hasSession(node: string): boolean {
@@ -162,7 +190,7 @@ export class Checks {
         );
       }
       if (mount.usable) this.#lastUsable.set(mount.path, this.#nowMs);
-      if (seen.has(mount.uid) || !mount.usable || mount.mode !== 'rw') continue;
+      if (seen.has(mount.uid) || !mount.usable || mount.mode !== 'rw' || this.#untrue.has(mount.uid)) continue;
       seen.add(mount.uid);
       const spec = this.#specs.get(mount.uid);
       // With the policy `storage` two mounts may stand for a while: the storage refuses one of them, which is checked at its writes.
@@ -192,13 +220,21 @@ export class Checks {
     this.#documents.set(key, after);
     this.#byUid.set(after.uid, after);
     this.#specs.set(after.uid, after.spec);
-    for (const { node, attachment } of holdersOf(after)) this.#granted.add(`${after.uid}/${node}/${String(attachment.epoch)}`);
+    for (const { node, attachment } of holdersOf(after)) {
+      const grant = `${after.uid}/${node}/${String(attachment.epoch)}`;
+      if (!this.#granted.has(grant) && this.#sessions.get(node) !== attachment.session)
+        this.#raise('sessions', `volume ${after.name} is granted to ${node} for its session ${attachment.session}, which has ended`);
+      this.#granted.add(grant);
+    }
     if (before?.phase === 'creating' && after.phase === 'ready' && !this.#created.has(`${after.uid}/${after.owner}`))
       this.#raise('record before effect', `volume ${after.name} is ready, and its owner ${after.owner} has not made it`);
     const known = new Set((before?.uid === after.uid ? before.evidence : []).map((one) => JSON.stringify(one)));
     for (const one of after.evidence.filter((each) => each.kind !== 'A' && !known.has(JSON.stringify(each)))) {
       this.takeovers += 1;
-      if (one.kind === 'D') continue;
+      if (one.kind === 'D') {
+        if (!this.#sessions.has(one.node) && this.#nodes.isMounted(one.node, after.uid)) this.#untrue.add(after.uid);
+        continue;
+      }
       const fault = this.#brake.onTakeover(this.#nowMs);
       if (fault !== undefined) this.#raise('brake', `volume ${after.name} is taken from ${one.node}: ${fault}`);
     }
@@ -208,3 +244,13 @@ export class Checks {
     this.#pending ??= new Violation(rule, what);
   }
 }
+
+/** What is to be known of nodes themselves. */
+export interface NodeFacts {
+  /** How long the guardian of a node leaves a mount alone; undefined = it does not know it. */
+  readonly leaseLeftMs: (node: string, uid: VolumeUid) => number | undefined;
+  readonly isMounted: (node: string, uid: VolumeUid) => boolean;
+}
+
+/** Two ways to count the same moment. */
+const ROUNDING_MS = 5;

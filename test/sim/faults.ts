@@ -1,3 +1,4 @@
+import { AimedFaults, type AimedFaultName } from './aimed-faults.js';
 import { CALM, type SimNode, type World } from './world.js';
 import type { Workload } from './workload.js';
 
@@ -20,7 +21,8 @@ export type FaultName =
   | 'stretch-leases'
   | 'break-mount'
   | 'operator'
-  | 'force-release';
+  | 'force-release'
+  | AimedFaultName;
 
 /** Draws faults until `untilMs`, each with its own end; counts them. */
 export class Faults {
@@ -29,7 +31,8 @@ export class Faults {
   count = 0;
   /** Nodes whose guardian is dead for a moment: their agents are left alone. */
   readonly #alone = new Set<SimNode>();
-  readonly #acts: Readonly<Record<FaultName, () => void>> = {
+  readonly #aimed: AimedFaults;
+  readonly #acts: Readonly<Record<Exclude<FaultName, AimedFaultName>, () => void>> = {
     'kill-manager': this.#killManager,
     'stop-manager': this.#stopManager,
     'cut-manager': this.#cutManager,
@@ -54,6 +57,7 @@ export class Faults {
   constructor(world: World, workload: Workload) {
     this.#world = world;
     this.#workload = workload;
+    this.#aimed = new AimedFaults(world, workload, this.#alone);
   }
 
   run(untilMs: number): void {
@@ -63,7 +67,7 @@ export class Faults {
       const name = this.#world.pick(drawn);
       if (name === undefined) return;
       this.count += 1;
-      this.#acts[name].call(this);
+      ({ ...this.#acts, ...this.#aimed.acts })[name].call(this);
     });
   }
 
@@ -73,6 +77,7 @@ export class Faults {
     world.weather = { ...CALM };
     world.network.heal();
     world.congested.clear();
+    this.#aimed.heal();
     for (const manager of world.managers) {
       manager.kvCut = false;
       manager.watchStuck = false;

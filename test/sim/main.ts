@@ -1,8 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { boolean, integer, readSettings, systemClock, text } from '@volplane/base';
-import { findMutant, MUTANTS, type Mutant } from './mutants/index.js';
+import { findMutant, MUTANTS } from './mutants/index.js';
 import { runSeeds } from './pool.js';
 import type { SeedResult } from './run-seed.js';
+
+// What uses the product is imported where it is needed: a replay without a guard has to come first.
 
 const SEEDS = 200;
 const PROGRESS_SEEDS = 500;
@@ -15,8 +17,13 @@ const SETTINGS = {
   },
   from: { help: 'The first seed.', fallback: '1', parse: integer(0, 4_000_000_000) },
   seed: { help: 'Replay this one seed with a line for each event.', fallback: '', parse: text },
+  mix: { help: 'Run only seeds of this mix; a name of test/sim/mixes.ts.', fallback: '', parse: text },
   jobs: { help: 'Processes to run in.', fallback: String(availableParallelism()), parse: integer(1, 64) },
-  mutant: { help: 'Switch this guard off and run until the violation is found; a name of test/sim/mutants.', fallback: '', parse: text },
+  mutant: {
+    help: 'Switch this guard off and run until the violation is found; a name of test/sim/mutants, or several with commas.',
+    fallback: '',
+    parse: text,
+  },
   mutants: { help: 'Do that with each guard, and print the table.', fallback: 'false', parse: boolean },
 } as const;
 
@@ -31,11 +38,17 @@ else if (read.type === 'faults') {
   process.stderr.write(`${read.faults.join('\n')}\n`);
   process.exitCode = 78;
 } else {
-  const { seed, seeds, from, jobs, mutant, mutants } = read.settings;
+  const { seed, seeds, from, jobs, mix, mutant, mutants } = read.settings;
   if (seed !== '') await replay(Number(seed), mutant);
-  else if (mutants) await hunt(MUTANTS, seeds, jobs);
-  else if (mutant !== '') await hunt([findMutant(mutant)], seeds, jobs);
-  else await runAll(from, seeds === 0 ? SEEDS : seeds, jobs);
+  else if (mutants || mutant !== '') {
+    const { hunt } = await import('./hunt.js');
+    const chosen = mutants ? MUTANTS : mutant.split(',').map(findMutant);
+    const isAsStated = await hunt(mix === '' ? chosen : chosen.map((each) => ({ ...each, mix })), seeds, jobs, print);
+    if (!isAsStated) process.exitCode = 1;
+  } else {
+    const { seedsOf } = await import('./mixes.js');
+    await runAll(mix === '' ? { from, step: 1 } : seedsOf(mix), seeds === 0 ? SEEDS : seeds, jobs);
+  }
 }
 
 async function replay(seed: number, mutant: string): Promise<void> {
@@ -49,7 +62,7 @@ async function replay(seed: number, mutant: string): Promise<void> {
   if (result.violation !== undefined) process.exitCode = 1;
 }
 
-async function runAll(from: number, seeds: number, jobs: number): Promise<void> {
+async function runAll({ from, step }: { readonly from: number; readonly step: number }, seeds: number, jobs: number): Promise<void> {
   const startedMs = systemClock.monotonicMs();
   const total = { seeds: 0, events: 0, faults: 0, done: 0, refused: 0, takeovers: 0, writes: 0 };
   const failed: SeedResult[] = [];
@@ -65,41 +78,12 @@ async function runAll(from: number, seeds: number, jobs: number): Promise<void> 
     if (total.seeds % PROGRESS_SEEDS === 0) print(`${String(total.seeds)} of ${String(seeds)} seeds, ${perSecond()} a second`);
     return false;
   };
-  await runSeeds({ from, seeds, jobs, onResult });
+  await runSeeds({ from, seeds, step, jobs, onResult });
   const { events, faults, done, refused, takeovers, writes } = total;
   print(
     `${String(total.seeds)} seeds, ${perSecond()} a second: ${String(events)} events, ${String(faults)} faults, ${String(done)} calls done and ${String(refused)} refused, ${String(takeovers)} takeovers, ${String(writes)} writes; ${String(failed.length)} violations`,
   );
   if (failed.length > 0 || total.seeds < seeds) process.exitCode = 1;
-}
-
-/** Runs each mutant until its violation is found, and tells which guards are missed. */
-async function hunt(mutants: readonly Mutant[], seeds: number, jobs: number): Promise<void> {
-  const width = Math.max(...mutants.map((mutant) => mutant.name.length));
-  let missed = 0;
-  for (const mutant of mutants) {
-    const limit = seeds === 0 ? mutant.seeds : seeds;
-    // One after the other: each has all processes.
-    const found = await findViolation(mutant, limit, jobs);
-    if (found === undefined && mutant.shownBy === 'seeds') missed += 1;
-    const outcome =
-      found === undefined
-        ? `not found in ${String(limit)} seeds${mutant.why === undefined ? '' : `: ${mutant.why}`}`
-        : `seed ${String(found.seed)} (${found.mix}): ${found.violation?.message ?? ''}`;
-    print(`${mutant.name.padEnd(width)} | ${outcome}`);
-  }
-  print(`${String(mutants.length)} guards switched off, one at a time; ${String(missed)} should have been missed and were not`);
-  if (missed > 0) process.exitCode = 1;
-}
-
-async function findViolation(mutant: Mutant, seeds: number, jobs: number): Promise<SeedResult | undefined> {
-  let found: SeedResult | undefined;
-  const onResult = (result: SeedResult): boolean => {
-    if (result.violation !== undefined) found ??= result;
-    return found !== undefined;
-  };
-  await runSeeds({ from: 1, seeds, jobs, mutant: mutant.name, onResult });
-  return found;
 }
 
 function print(line: string): void {

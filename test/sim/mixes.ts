@@ -1,78 +1,18 @@
-import type { AccessMode, TakeoverPolicy } from '@volplane/domain';
-import { DEFAULT_BRAKE, type BrakeLimits } from '@volplane/engine';
-import type { FaultName } from './faults.js';
-
-export interface VolumeKind {
-  readonly accessMode: AccessMode;
-  readonly takeover: TakeoverPolicy;
-}
-
-/** What a life is made of. Each seed lives through one mix; a few kinds of faults, often, find more than all kinds, seldom. */
-export interface Mix {
-  readonly name: string;
-  readonly nodes: number;
-  readonly managers: number;
-  readonly volumes: number;
-  readonly kinds: readonly VolumeKind[];
-  readonly callEveryMs: number;
-  /** How often each call is drawn, against the others. */
-  readonly calls: {
-    readonly create: number;
-    readonly mount: number;
-    readonly end: number;
-    readonly remove: number;
-    readonly transfer: number;
-  };
-  readonly faultEveryMs: number;
-  /** How often each fault is drawn, against the others; absent = never. */
-  readonly faults: Readonly<Partial<Record<FaultName, number>>>;
-  /** One mount id for each volume and node, again and again; else each mount has a new one. */
-  readonly reusesIds: boolean;
-  readonly brake: BrakeLimits;
-}
+import { DEFAULT_BRAKE } from '@volplane/engine';
+import { AIMED_MIXES } from './aimed-mixes.js';
+import { ALL, LEASE, MANUAL, MANY_WRITERS, STORAGE, type Mix } from './mix.js';
 
 /** Seeds go through the mixes in turn. */
 export function mixOf(seed: number): Mix {
   return MIXES[seed % MIXES.length] ?? ALL;
 }
 
-const LEASE: VolumeKind = { accessMode: 'single-node-writer', takeover: 'lease' };
-const MANUAL: VolumeKind = { accessMode: 'single-node-writer', takeover: 'manual' };
-const STORAGE: VolumeKind = { accessMode: 'single-node-writer', takeover: 'storage' };
-const ONE_WRITER: VolumeKind = { accessMode: 'multi-node-single-writer', takeover: 'lease' };
-const MANY_WRITERS: VolumeKind = { accessMode: 'multi-node-multi-writer', takeover: 'manual' };
-
-/** Every kind of volume, call and fault. */
-const ALL: Mix = {
-  name: 'all',
-  nodes: 3,
-  managers: 2,
-  volumes: 5,
-  kinds: [LEASE, MANUAL, STORAGE, ONE_WRITER, MANY_WRITERS],
-  callEveryMs: 120,
-  calls: { create: 20, mount: 42, end: 28, remove: 7, transfer: 3 },
-  faultEveryMs: 700,
-  faults: {
-    'kill-manager': 1,
-    'stop-manager': 1,
-    'cut-manager': 1,
-    'late-watch': 1,
-    'kill-agent': 2,
-    'stop-agent': 1,
-    'power-off': 1,
-    'kill-guardian': 1,
-    isolate: 1,
-    congest: 1,
-    storm: 1,
-    'slow-creates': 1,
-    'slow-mounts': 1,
-    'stretch-leases': 1,
-    'break-mount': 1,
-    operator: 1,
-  },
-  reusesIds: false,
-  brake: { ...DEFAULT_BRAKE, lostShareMax: 1 },
-};
+/** The seeds of one mix: `from`, and every `step`-th one after it. @throws Error when there is none of the name */
+export function seedsOf(name: string): { readonly from: number; readonly step: number } {
+  const index = MIXES.findIndex((mix) => mix.name === name);
+  if (index < 0) throw new Error(`there is no mix ${name}: ${MIXES.map((mix) => mix.name).join(', ')}`);
+  return { from: index === 0 ? MIXES.length : index, step: MIXES.length };
+}
 
 const MIXES: readonly Mix[] = [
   ALL,
@@ -163,7 +103,7 @@ const MIXES: readonly Mix[] = [
     callEveryMs: 25,
     calls: { create: 6, mount: 50, end: 44, remove: 0, transfer: 0 },
     faultEveryMs: 1_500,
-    faults: { storm: 5, 'slow-mounts': 3, 'kill-agent': 2, 'break-mount': 2 },
+    faults: { storm: 5, 'slow-mounts': 3, 'kill-agent': 2, 'break-mount': 2, 'late-mounts': 3 },
   },
   {
     ...ALL,
@@ -175,7 +115,7 @@ const MIXES: readonly Mix[] = [
     callEveryMs: 60,
     calls: { create: 6, mount: 47, end: 47, remove: 0, transfer: 0 },
     faultEveryMs: 1_500,
-    faults: { storm: 6, 'kill-agent': 1, 'late-watch': 1 },
+    faults: { storm: 6, 'kill-agent': 1, 'late-watch': 1, 'late-unmounts': 4 },
     reusesIds: true,
   },
   {
@@ -191,4 +131,5 @@ const MIXES: readonly Mix[] = [
     faults: { disaster: 1 },
     brake: DEFAULT_BRAKE,
   },
+  ...AIMED_MIXES,
 ];

@@ -5,6 +5,8 @@ import type { SeedResult } from './run-seed.js';
 export interface PoolOptions {
   readonly from: number;
   readonly seeds: number;
+  /** From one seed to the next; 1 unless told. */
+  readonly step?: number;
   /** Processes; each takes every `jobs`-th seed. */
   readonly jobs: number;
   /** Name of the mutant that runs in place of the product. */
@@ -15,7 +17,7 @@ export interface PoolOptions {
 
 /** Runs seeds in processes of their own. @throws Error when one of them ends before its seeds, and nobody asked for that */
 export async function runSeeds(options: PoolOptions): Promise<void> {
-  const { from, seeds, jobs, mutant = '' } = options;
+  const { from, seeds, step = 1, jobs, mutant = '' } = options;
   const children = new Set<ChildProcess>();
   let isOver = false;
   const onResult = (result: SeedResult): void => {
@@ -26,7 +28,7 @@ export async function runSeeds(options: PoolOptions): Promise<void> {
   const runJob = async (job: number): Promise<void> => {
     const count = Math.ceil((seeds - job) / jobs);
     for (let done = 0; done < count && !isOver; done += LIVES_MAX) {
-      const args = [from + job + done * jobs, Math.min(LIVES_MAX, count - done), jobs, mutant].map(String);
+      const args = [from + (job + done * jobs) * step, Math.min(LIVES_MAX, count - done), jobs * step, mutant].map(String);
       const child = fork(WORKER, args, { execArgv: EXEC_ARGV, stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
       children.add(child);
       // One process after the other: together they would be more jobs than were asked for.
@@ -58,7 +60,8 @@ function ended(child: ChildProcess, onResult: (result: SeedResult) => void, isOv
 }
 
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
-const EXEC_ARGV = ['--import=tsx', '--conditions=@volplane/source'];
+/** Of every process that runs sources as they are. */
+export const EXEC_ARGV = ['--import=tsx', '--conditions=@volplane/source'];
 /** Seeds in one process. What processes of a seed that crashed still wait for is never collected: about a megabyte each. */
 const LIVES_MAX = 500;
 const COMPLAINT_MAX = 4_000;

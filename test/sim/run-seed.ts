@@ -28,8 +28,10 @@ export async function runSeed(seed: number, trace?: (line: string) => void): Pro
     faults.run(STORMY_MS);
     await world.run(STORMY_MS);
     faults.heal();
+    const restMs = STORMY_MS + world.options.mix.lingerMs;
+    if (restMs > STORMY_MS) await checkTold(world, restMs);
     workload.endAll();
-    await settle(world, workload);
+    await settle(world, workload, restMs);
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     violation = error;
@@ -48,11 +50,19 @@ export async function runSeed(seed: number, trace?: (line: string) => void): Pro
   };
 }
 
+/** Uses go on in peace: a node that has lost a volume is told, and cuts it off (rule 12). */
+async function checkTold(world: World, untilMs: number): Promise<void> {
+  await world.run(untilMs);
+  const untold = world.checks.findUntold(world.nodes.map((node) => node.kernel));
+  if (untold !== undefined)
+    throw new Violation('what is lost is told', `${untold}, ${String(untilMs - STORMY_MS)} ms after the last fault`);
+}
+
 /** Everything must come to rest in bounded time once the faults have ended (invariant 5). */
-async function settle(world: World, workload: Workload): Promise<void> {
-  const endMs = STORMY_MS + REST_MS;
+async function settle(world: World, workload: Workload, fromMs: number): Promise<void> {
+  const endMs = fromMs + REST_MS;
   let unrest: string | undefined = 'not looked yet';
-  for (let untilMs = STORMY_MS + 5_000; untilMs <= endMs; untilMs += 5_000) {
+  for (let untilMs = fromMs + 5_000; untilMs <= endMs; untilMs += 5_000) {
     await world.run(untilMs);
     workload.reconcile();
     unrest = findUnrest(world);

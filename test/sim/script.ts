@@ -1,11 +1,10 @@
 import { assert, hasReason } from '@volplane/base';
 import type { MountMode, MountView, TakeoverPolicy, VolumeDocument } from '@volplane/domain';
 import { DEFAULT_BRAKE, type Agent } from '@volplane/engine';
-import type { BusMessage, FakeMount } from '@volplane/testkit';
-import { World, type SimNode } from './world.js';
+import type { FakeMount } from '@volplane/testkit';
+import { World, type MessageRule, type SimNode } from './world.js';
 
-/** What becomes of a message: the delays of its copies; undefined = the next rule decides. */
-export type Rule = (message: BusMessage) => readonly number[] | undefined;
+export type Rule = MessageRule;
 
 /**
  * A simulated cluster whose faults are written down step by step: n1, n2, n3 and m1, m2 in calm weather. Every invariant is checked
@@ -32,6 +31,7 @@ export class Script {
         faultEveryMs: 1,
         faults: {},
         reusesIds: false,
+        lingerMs: 0,
         brake: { ...DEFAULT_BRAKE, lostShareMax: 1 },
       },
     });

@@ -85,6 +85,15 @@ export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** The time of what is no process of ours: the store and the bus. */
+export function trueClock(time: SimTime): Clock {
+  return {
+    wallMs: () => WALL_MS + time.nowMs,
+    monotonicMs: () => time.nowMs,
+    after: (delayMs, callback) => time.after(delayMs, callback),
+  };
+}
+
 /**
  * The clock of one process on one machine: runs at its machine's rate, stands still for the process while it is stopped
  * (SIGSTOP), and never fires again once it is killed.
@@ -102,14 +111,20 @@ export class ProcessClock implements Clock {
   }
 
   wallMs(): number {
-    return 1_800_000_000_000 + this.monotonicMs();
+    return WALL_MS + this.monotonicMs();
   }
 
   monotonicMs(): number {
     return this.#time.nowMs * this.#rate;
   }
 
+  /** As timers of Node.js: whole milliseconds, at least one. They may fire a hair before their moment. */
   after(delayMs: number, callback: () => void): () => void {
+    return this.exactlyAfter(Math.max(1, Math.trunc(delayMs)), callback);
+  }
+
+  /** For what surrounds the process, and takes its time without a timer of its own. */
+  exactlyAfter(delayMs: number, callback: () => void): () => void {
     let cancelled = false;
     const fire = (): void => {
       if (cancelled || this.#state === 'killed') return;
@@ -155,3 +170,6 @@ export class ProcessClock implements Clock {
     return this.#state === 'killed';
   }
 }
+
+/** Some day. */
+const WALL_MS = 1_800_000_000_000;

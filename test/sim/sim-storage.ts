@@ -26,6 +26,8 @@ export class SimStorage extends FakeStorage {
 /** One node's kernel, watched by the checks. */
 export class SimKernel extends FakeKernel {
   readonly #checks: Checks;
+  /** For faults that wait for a mount. */
+  afterMount: (() => void) | undefined;
 
   constructor(node: string, checks: Checks) {
     super(node);
@@ -35,6 +37,7 @@ export class SimKernel extends FakeKernel {
   override mount(mount: FakeMount): void {
     super.mount(mount);
     this.#checks.onMounted(mount);
+    this.afterMount?.();
   }
 
   override unmount(path: string): boolean {

@@ -1,13 +1,16 @@
 import { AppError, seededRandom, silentLogger, type LogFields, type Logger } from '@volplane/base';
-import type { NodeName } from '@volplane/domain';
+import type { NodeName, VolumeUid } from '@volplane/domain';
 import { Agent, Manager, type CallContext, type VolplaneApi } from '@volplane/engine';
 import { MemoryBusNetwork, MemoryDisk, MemoryKv, type BusMessage, type FakeFault, type MemoryJournal } from '@volplane/testkit';
 import { Checks } from './checks.js';
-import type { Mix } from './mixes.js';
-import { ProcessClock, SimTime, settled } from './sim-clock.js';
+import type { Mix } from './mix.js';
+import { ProcessClock, settled, SimTime, trueClock } from './sim-clock.js';
 import { SimDriver, SimKernel, SimStorage } from './sim-storage.js';
 import { SimGuardian, SimGuardianLink, type GuardianFile } from './sim-guardian.js';
 import { Violation } from './violation.js';
+
+/** What becomes of a message: the delays of its copies; undefined = the next rule decides. */
+export type MessageRule = (message: BusMessage) => readonly number[] | undefined;
 
 export interface WorldOptions {
   readonly seed: number;
@@ -96,20 +99,22 @@ export class World {
   driverScript: ((method: string) => FakeFault | undefined) | undefined;
   /** Endpoints whose messages, to and from, come seconds late and out of order. */
   readonly congested = new Set<string>();
-  /** For scripted lives: the fate of a message, undefined = that of the weather. */
-  script: ((message: BusMessage) => readonly number[] | undefined) | undefined;
+  /** For scripted lives, and faults that aim: the fate of a message, undefined = that of the weather. */
+  script: MessageRule | undefined;
   events = 0;
   #managersStarted = 0;
-  readonly #trueClock: ProcessClock;
 
   constructor(options: WorldOptions) {
     this.options = options;
     this.random = seededRandom(options.seed);
-    this.checks = new Checks(options.mix.brake);
-    this.#trueClock = new ProcessClock(this.time, 1);
-    this.storage = new SimStorage(this.#trueClock, this.checks);
-    this.kv = new MemoryKv({ clock: this.#trueClock });
-    this.network = new MemoryBusNetwork({ clock: this.#trueClock, random: this.random });
+    this.checks = new Checks(options.mix.brake, {
+      leaseLeftMs: (node, uid) => this.#leaseLeftMs(node, uid),
+      isMounted: (name, uid) => this.nodes.find((node) => node.name === name)?.kernel.findMount(uid)?.usable === true,
+    });
+    const clock = trueClock(this.time);
+    this.storage = new SimStorage(clock, this.checks);
+    this.kv = new MemoryKv({ clock });
+    this.network = new MemoryBusNetwork({ clock, random: this.random });
     this.network.setFate((message) => this.script?.(message) ?? this.#fate(message));
     this.kv.watch(
       { prefix: '/volplane/', fromRevision: 1 },
@@ -310,6 +315,13 @@ export class World {
     return { signal: controller.signal, timeoutMs };
   }
 
+  /** How long the guardian of a node leaves a mount alone; undefined = it does not know it. */
+  #leaseLeftMs(name: string, uid: VolumeUid): number | undefined {
+    const node = this.nodes.find((each) => each.name === name);
+    const armed = node?.guardianFile.mounts.find((mount) => mount.uid === uid);
+    return node === undefined || armed === undefined ? undefined : armed.deadlineMs - this.time.nowMs * node.rate;
+  }
+
   #makeNode(name: NodeName): SimNode {
     return {
       name,
@@ -319,7 +331,7 @@ export class World {
       guardianFile: { mounts: [] },
       guardian: undefined,
       agent: undefined,
-      machine: this.#trueClock,
+      machine: new ProcessClock(this.time, 1),
       helpersUntilMs: 0,
       powered: false,
     };
@@ -386,7 +398,7 @@ export class World {
 
   #delay(clock: ProcessClock, msMax: number): Promise<void> {
     return new Promise((resolve) => {
-      clock.after(this.random.float() * msMax, resolve);
+      clock.exactlyAfter(this.random.float() * msMax, resolve);
     });
   }
 

@@ -10,6 +10,8 @@ const FAKE_DRIVER = inFile('packages/testkit/src/fakes/fake-driver.ts');
 const BRAKE = inFile('packages/engine/src/manager/brake.ts');
 const WORLD = inFile('test/sim/world.ts');
 
+const REPEATED = 'if (memory?.operationId === command.operationId && memory.answer !== undefined) return memory.answer;';
+
 /** Guards of volumes as they are made, moved and removed, and the brake. */
 export const GUARDS_OF_LIVES: readonly Mutant[] = [
   {
@@ -47,24 +49,24 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'command-incarnation',
     rule: '15: a command names the incarnation',
     shownBy: 'nothing',
-    seeds: 300,
+    seeds: 140,
     why: 'agents answer a repeated operation from their journal',
     edits: [COMMANDS(' && live.incarnation === message.incarnation) return;', ') return;')],
   },
   {
     name: 'word-compare',
     rule: '16: an operator’s word compares that the node has no session',
-    shownBy: 'trace',
-    seeds: 150,
-    why: 'it takes a manager whose watch is stuck, and whose only stale key is that session',
+    shownBy: 'seeds',
+    seeds: 30,
+    mix: 'beliefs',
     edits: [RELEASE('{ released: true }, [gone]);', '{ released: true }, []);')],
   },
   {
     name: 'create-answer',
     rule: '17: the answer to a create counts for its owner and epoch only',
-    shownBy: 'trace',
-    seeds: 150,
-    why: 'the wait for an old owner ends with its session; the test of decideAnswer shows what an answer that comes all the same would do',
+    shownBy: 'seeds',
+    seeds: 30,
+    mix: 'answers',
     edits: [
       LIFE(' || document.epoch !== answer.epoch) return', ') return'),
       LIFE(
@@ -78,8 +80,9 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'create-answer-epoch',
     rule: '17: the answer to a create counts for its epoch only',
     shownBy: 'nothing',
-    seeds: 300,
-    why: "the answer's node is compared as well",
+    seeds: 60,
+    mix: 'answers',
+    why: "the answer's node is compared as well, and what it has made is made",
     edits: [LIFE(' || document.epoch !== answer.epoch) return', ') return')],
   },
   {
@@ -95,7 +98,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'agent-epoch-claim',
     rule: '17: an agent refuses a grant with a lower epoch',
     shownBy: 'nothing',
-    seeds: 300,
+    seeds: 140,
     why: 'the record grants no lower epoch; a storage that checks epochs would refuse it',
     edits: [GLOBAL_MOUNTS('seen !== undefined && seen.epoch > epoch', 'seen !== undefined && seen.epoch < 0')],
   },
@@ -115,7 +118,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'one-driver-call',
     rule: '18: a command waits for the driver call before it',
     shownBy: 'nothing',
-    seeds: 300,
+    seeds: 140,
     why: 'drivers take a repeated call',
     edits: [DRIVER_SET('if (before !== undefined) await before;', '')],
   },
@@ -127,22 +130,31 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     edits: [
       COMMANDS('const memory = this.#book.command(command.uid);', 'const memory = this.#book.command(command.name as never);'),
       COMMANDS('commands: { [command.uid]: begun }', 'commands: { [command.name]: begun }'),
-      COMMANDS('commands: { [command.uid]: { ...begun, answer } }', 'commands: { [command.name]: { ...begun, answer } }'),
+      COMMANDS('this.#book.command(command.uid)?.epoch', 'this.#book.command(command.name as never)?.epoch'),
+      COMMANDS('commands: { [command.uid]: { ...begun, epoch, answer } }', 'commands: { [command.name]: { ...begun, epoch, answer } }'),
     ],
   },
   {
     name: 'uid-objects',
-    rule: '1: a driver tells its objects apart by uid',
+    rule: '1: a driver tells its objects apart by uid; with the answer to a repeated command (command-once), which covers it, off as well',
+    shownBy: 'seeds',
+    seeds: 60,
+    mix: 'lives',
+    edits: [FAKE_DRIVER('return present?.uid === volume.uid ? present : undefined;', 'return present;'), COMMANDS(REPEATED, '')],
+  },
+  {
+    name: 'command-once',
+    rule: '15: a repeated command is answered from the journal',
     shownBy: 'nothing',
-    seeds: 150,
-    why: 'incarnation, epoch and operation id of a late remove are refused before a driver is asked; drivers keep it all the same',
-    edits: [FAKE_DRIVER('return present?.uid === volume.uid ? present : undefined;', 'return present;')],
+    seeds: 140,
+    why: 'drivers take a repeated call, and a late remove finds nothing of its uid (uid-objects)',
+    edits: [COMMANDS(REPEATED, '')],
   },
   {
     name: 'release-uid',
     rule: '1: a release names the uid',
     shownBy: 'nothing',
-    seeds: 300,
+    seeds: 140,
     why: 'seq belongs to the node, not to the volume: an old one ends no claim of the new volume',
     edits: [RELEASE('document.uid !== release.uid || mine === undefined', 'mine === undefined')],
   },
@@ -157,7 +169,8 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'left-calls',
     rule: '18: a restarted agent waits for the driver calls that its predecessor left running',
     shownBy: 'seeds',
-    seeds: 500,
+    seeds: 120,
+    mix: 'lives',
     edits: [WORLD('if (waitMs > 0) {', 'if (waitMs > 1e9) {')],
   },
 ];

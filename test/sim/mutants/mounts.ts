@@ -13,9 +13,9 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
   {
     name: 'arm-first',
     rule: '6: arm, then mount',
-    shownBy: 'trace',
-    seeds: 300,
-    why: 'an agent must die in the moment between mount and arming, and stay dead',
+    shownBy: 'seeds',
+    seeds: 30,
+    mix: 'deaths',
     edits: [
       LEASE_GUARD(
         `await this.#arm(guardian, driver, volume);
@@ -29,9 +29,9 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
   {
     name: 'gate',
     rule: '7: the mount call is made under the gate',
-    shownBy: 'trace',
-    seeds: 300,
-    why: 'the guardian looks again every 200 ms at what is past its deadline; a takeover and its mount must be quicker',
+    shownBy: 'seeds',
+    seeds: 60,
+    mix: 'gaps',
     edits: [LEASE_GUARD('await guardian.gate(volume.uid, MOUNT_MS_MAX, mount)', 'await mount()')],
   },
   {
@@ -45,8 +45,9 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     name: 'rearm',
     rule: '6: a restarted agent arms what it finds unarmed',
     shownBy: 'trace',
-    seeds: 300,
-    why: 'the guardian keeps what was armed on its disk; only a lost file leaves a mount unarmed',
+    seeds: 140,
+    trace: '6: an agent that comes back',
+    why: 'the guardian keeps on its disk what was armed; only a lost file leaves a mount unarmed, which the faults leave out',
     edits: [GLOBAL_MOUNTS('await this.#guard.rearm(driver, volume, record);', '')],
   },
   {
@@ -72,9 +73,9 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
   {
     name: 'request-lifetime',
     rule: '8: a routed mount that comes too late is refused',
-    shownBy: 'trace',
-    seeds: 300,
-    why: 'such a mount is one without a user, which doors that know their users end',
+    shownBy: 'seeds',
+    seeds: 60,
+    mix: 'users',
     edits: [ROUTED_MOUNTS('this.#beat() > untilBeat', 'this.#beat() < 0')],
   },
   {
@@ -87,9 +88,9 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
   {
     name: 'unmount-seq',
     rule: '10: an unmount names the claim that it ends',
-    shownBy: 'trace',
-    seeds: 150,
-    why: 'a caller must use its id again before the late copy of its unmount arrives, with nobody holding the file open',
+    shownBy: 'seeds',
+    seeds: 30,
+    mix: 'returns',
     edits: [GLOBAL_MOUNTS('(seq !== undefined && record.seq !== seq) || ', '')],
   },
   {
@@ -142,7 +143,7 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     name: 'recover-void',
     rule: '14: a mount that a restart found gone is void before it is released',
     shownBy: 'nothing',
-    seeds: 300,
+    seeds: 140,
     why: 'the next look at unsettled records tries again',
     edits: [
       GLOBAL_MOUNTS("const ended: MountRecord = { ...record, state: 'aborted', mountIds: [] };", 'const ended: MountRecord = record;'),
@@ -151,17 +152,17 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
   {
     name: 'self-abort',
     rule: '19: an agent aborts lease-bound mounts itself',
-    shownBy: 'trace',
-    seeds: 300,
-    why: 'the guardian does it at the same moment',
+    shownBy: 'seeds',
+    seeds: 60,
+    mix: 'deaths',
     edits: [AGENT('mounts.abortLeaseBound().catch', 'Promise.resolve().catch')],
   },
   {
     name: 'unguarded-mark',
     rule: '20: no takeover from a node that is marked unguarded',
-    shownBy: 'trace',
-    seeds: 150,
-    why: 'agent and guardian of a node must both stay dead, which the faults leave out',
+    shownBy: 'seeds',
+    seeds: 30,
+    mix: 'deaths',
     edits: [
       TAKEOVER('if (view.unguarded(node)) return undefined;', ''),
       TAKEOVER("requirements: [gone, { type: 'guarded', node }]", 'requirements: [gone]'),

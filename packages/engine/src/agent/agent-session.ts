@@ -192,11 +192,19 @@ export class AgentSession implements Service {
     const validUntilMs = sentMs + live.ttlMs * (1 - CLOCK_DRIFT_MAX);
     if (validUntilMs <= live.validUntilMs) return;
     live.validUntilMs = validUntilMs;
-    this.#cancelEnd();
-    this.#cancelEnd = this.#clock.after(validUntilMs - this.#clock.monotonicMs(), () => {
-      if (this.#live === live && this.#clock.monotonicMs() >= live.validUntilMs) this.#end(live);
-    });
+    this.#endWhenDue(live);
     for (const listener of this.#listeners) listener.onExtended?.(validUntilMs);
+  }
+
+  #endWhenDue(live: { readonly validUntilMs: number } & LiveSession): void {
+    this.#cancelEnd();
+    // Timers may fire a hair early; an end that was then left out would come with the next session only.
+    const leftMs = Math.max(1, live.validUntilMs - this.#clock.monotonicMs());
+    this.#cancelEnd = this.#clock.after(leftMs, () => {
+      if (this.#live !== live) return;
+      if (this.#clock.monotonicMs() >= live.validUntilMs) this.#end(live);
+      else this.#endWhenDue(live);
+    });
   }
 
   #end(live: LiveSession): void {
