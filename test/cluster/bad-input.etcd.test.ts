@@ -1,3 +1,5 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { systemRandom } from '@volplane/base';
 import { EtcdKv } from '@volplane/store-etcd';
 import { rejection } from '@volplane/testkit';
@@ -21,6 +23,7 @@ interface BadCall {
 
 const INVALID = 3;
 const NOT_FOUND = 5;
+const UNIMPLEMENTED = 12;
 
 const BAD_NAMES = {
   'an empty name': '',
@@ -64,6 +67,11 @@ const CALLS: readonly BadCall[] = [
   create('an unknown option', { options: [{ key: 'colour', value: 'red' }] }, { code: INVALID, reason: 'INVALID_OPTION' }),
   create('an unknown access mode', { access_mode: 77 }, { code: INVALID, reason: 'INVALID_ARGUMENT', field: 'access_mode' }),
   create('an unknown takeover policy', { takeover: 77 }, { code: INVALID, reason: 'INVALID_ARGUMENT', field: 'takeover' }),
+  create(
+    'the takeover policy lease for a block device, which nobody can cut off',
+    { driver: 'image', takeover: 'TAKEOVER_POLICY_LEASE', options: [{ key: 'access', value: 'block' }] },
+    { code: UNIMPLEMENTED, reason: 'CAPABILITY_MISSING' },
+  ),
   create('too many labels', { labels: entries(2_000) }, { code: INVALID, reason: 'TOO_LARGE', field: 'labels' }),
   create('a label that is too long', { labels: entries(1, 'v'.repeat(100_000)) }, { code: INVALID, reason: 'TOO_LARGE', field: 'labels' }),
   create('too many options', { options: entries(2_000) }, { code: INVALID, reason: 'TOO_LARGE', field: 'options' }),
@@ -126,7 +134,12 @@ describe('bad input', function () {
   };
 
   before(async () => {
-    cluster = await TestCluster.start({ managers: 1, agents: 1 });
+    const drivers = async (folder: string): Promise<readonly object[]> => {
+      const root = join(folder, 'images');
+      await mkdir(root);
+      return [{ kind: 'image', name: 'image', root, scope: 'global', unguarded: true }];
+    };
+    cluster = await TestCluster.start({ managers: 1, agents: 1, drivers });
     kv = await EtcdKv.open({ endpoints: cluster.etcd.endpoints });
     const client = cluster.client(door('manager'));
     await persist(() => client.createVolume({ name: 'keeper', driver: 'shared', labels: { keep: 'this' } }, context()));

@@ -54,7 +54,7 @@ export interface VolumeDriver {
 
   /**
    * Cuts off every descriptor of the mount at once, also of processes that go on writing, then detaches it.
-   * Present exactly when `info.capabilities.abort`; {@link canAbort} narrows it for one volume.
+   * Present exactly when `info.capabilities.abort`; {@link abortTarget} narrows it for one volume.
    */
   abort?(volume: DriverVolume): Promise<void>;
 
@@ -64,8 +64,12 @@ export interface VolumeDriver {
    */
   abortTarget?(volume: DriverVolume): Promise<{ readonly path: string; readonly method: 'shutdown' | 'fuse' } | undefined>;
 
-  /** Whether this one volume can be aborted (a folder of a bigger file system cannot). Absent = as the capability says. */
-  canAbort?(volume: DriverVolume): Promise<boolean>;
+  /**
+   * Why no mount of a volume with these options can ever be aborted, with what to choose instead; undefined = one can be, where it is
+   * as it should be. Asked at the create of a volume with the takeover policy `lease`, which is refused then and not at its first mount.
+   * No I/O. Absent = as the capability says.
+   */
+  abortFault?(options: StringMap): string | undefined;
 
   /**
    * Makes the storage refuse writes with an epoch lower than `volume.epoch`, from any node.

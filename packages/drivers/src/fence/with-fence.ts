@@ -84,7 +84,7 @@ function optionalMethods(inner: VolumeDriver): Partial<VolumeDriver> {
   return {
     ...(inner.abort && { abort: inner.abort.bind(inner) }),
     ...(inner.abortTarget && { abortTarget: inner.abortTarget.bind(inner) }),
-    ...(inner.canAbort && { canAbort: inner.canAbort.bind(inner) }),
+    ...(inner.abortFault && { abortFault: inner.abortFault.bind(inner) }),
     ...(inner.list && { list: inner.list.bind(inner) }),
     ...(inner.expand && { expand: inner.expand.bind(inner) }),
     ...(inner.capacity && { capacity: inner.capacity.bind(inner) }),

@@ -136,17 +136,19 @@ export class ImageDriver implements VolumeDriver {
   /** Cuts off the file system; a raw device cannot be cut off. */
   async abort(volume: DriverVolume): Promise<void> {
     const { target } = this.#place(volume);
-    if (!(await this.canAbort(volume)))
-      throw new AppError('CAPABILITY_MISSING', `volume ${volume.name} is a block device, which cannot be cut off`, { volume: volume.name });
+    const fault = this.abortFault(volume.options);
+    if (fault !== undefined)
+      throw new AppError('CAPABILITY_MISSING', `volume ${volume.name} cannot be aborted: ${fault}`, { volume: volume.name });
     await this.#context.mounts.abort(target);
   }
 
-  async canAbort(volume: DriverVolume): Promise<boolean> {
-    return volume.options['access'] !== 'block';
+  abortFault(options: StringMap): string | undefined {
+    if (options['access'] !== 'block') return undefined;
+    return 'it is a block device, which cannot be cut off; choose the option access=mount, or the takeover policy manual';
   }
 
   async abortTarget(volume: DriverVolume): Promise<{ path: string; method: 'shutdown' } | undefined> {
-    return (await this.canAbort(volume)) ? { path: this.#place(volume).target, method: 'shutdown' } : undefined;
+    return this.abortFault(volume.options) === undefined ? { path: this.#place(volume).target, method: 'shutdown' } : undefined;
   }
 
   async list(limit: number): Promise<readonly FoundVolume[]> {

@@ -30,7 +30,7 @@ export class SharedDriver implements VolumeDriver {
   readonly info: DriverInfo;
   readonly abort?: (volume: DriverVolume) => Promise<void>;
   readonly abortTarget?: NonNullable<VolumeDriver['abortTarget']>;
-  readonly canAbort?: (volume: DriverVolume) => Promise<boolean>;
+  readonly abortFault?: NonNullable<VolumeDriver['abortFault']>;
   readonly #context: DriverContext;
   readonly #config: SharedDriverConfig;
   readonly #folders: VolumeFolders;
@@ -47,7 +47,7 @@ export class SharedDriver implements VolumeDriver {
     if (!config.ownMounts) return;
     this.abort = (volume) => this.#abort(volume);
     this.abortTarget = (volume) => this.#abortTarget(volume);
-    this.canAbort = async (volume) => (await this.#abortFault(volume)) === undefined;
+    this.abortFault = optionsFault;
   }
 
   async validate(options: StringMap): Promise<void> {
@@ -118,7 +118,7 @@ export class SharedDriver implements VolumeDriver {
   async #abort(volume: DriverVolume): Promise<void> {
     const { entry } = await this.#entry(volume);
     if (entry === undefined) return;
-    const fault = await this.#abortFault(volume);
+    const fault = await this.#mountFault(volume);
     if (fault !== undefined)
       throw new AppError('CAPABILITY_MISSING', `volume ${volume.name} cannot be aborted: ${fault}`, { volume: volume.name });
     await this.#context.mounts.abort(entry.target);
@@ -126,12 +126,13 @@ export class SharedDriver implements VolumeDriver {
 
   async #abortTarget(volume: DriverVolume): Promise<{ path: string; method: AbortMethod } | undefined> {
     const { entry } = await this.#entry(volume);
-    const method = entry === undefined || (await this.#abortFault(volume)) !== undefined ? undefined : abortMethod(entry.fsType);
+    const method = entry === undefined || (await this.#mountFault(volume)) !== undefined ? undefined : abortMethod(entry.fsType);
     return method === undefined ? undefined : { path: this.#target(volume), method };
   }
 
-  async #abortFault(volume: DriverVolume): Promise<string | undefined> {
-    if (volume.options[OWN_MOUNT] !== 'true') return `it was made without the option ${OWN_MOUNT}`;
+  async #mountFault(volume: DriverVolume): Promise<string | undefined> {
+    const fault = optionsFault(volume.options);
+    if (fault !== undefined) return fault;
     const { entry, own } = await this.#entry(volume);
     if (entry === undefined || !own) return 'no file system of its own is mounted at its folder on this node';
     return abortRefusal(await this.#context.mounts.table(), entry);
@@ -171,6 +172,12 @@ export class SharedDriver implements VolumeDriver {
   #target(volume: DriverVolume): string {
     return join(this.#folders.folder(volume.name), DATA_FOLDER);
   }
+}
+
+/** Why no mount of a volume with these options can be cut off. */
+function optionsFault(options: StringMap): string | undefined {
+  if (options[OWN_MOUNT] === 'true') return undefined;
+  return `it is a folder of a file system that others use too; choose the option ${OWN_MOUNT}=true, or the takeover policy manual`;
 }
 
 const OWN_MOUNT = 'ownMount';

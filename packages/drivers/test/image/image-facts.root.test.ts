@@ -270,7 +270,7 @@ describe('image driver', () => {
       const path = await driver.mount(raw, { mode: 'rw' }, CALM);
       await driver.expand(raw, 2 * MIB, CALM);
       expect((await exec('blockdev', ['--getsize64', path])).stdout.trim()).to.equal(String(2 * MIB));
-      expect(await driver.canAbort(raw)).to.equal(false);
+      expect(driver.abortFault(raw.options)).to.contain('access=mount');
       expect(await driver.abortTarget(raw)).to.equal(undefined);
       expect((await rejection(driver.abort(raw))).reason).to.equal('CAPABILITY_MISSING');
       expect((await rejection(driver.snapshot(raw, 'one', CALM))).reason).to.equal('DRIVER_FAILED');

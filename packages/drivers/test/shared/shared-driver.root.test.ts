@@ -92,7 +92,8 @@ describe('shared driver, mounts', () => {
     await driver.create(volume);
     expect((await rejection(driver.mount(volume, { mode: 'rw' }, CALM))).reason).to.equal('MOUNT_FAILED');
     expect((await driver.inspect(volume)).mounted).to.equal(undefined);
-    expect(await driver.canAbort?.(volume)).to.equal(false);
+    expect(driver.abortFault?.(volume.options), 'it may be mounted later').to.equal(undefined);
+    expect(await driver.abortTarget?.(volume)).to.equal(undefined);
   });
 
   it('aborts the own mount of one volume and leaves the shared file system alone', async function () {
@@ -103,7 +104,6 @@ describe('shared driver, mounts', () => {
     await exec('umount', [image]);
     const target = join(root, volume.name, '_data');
     await exec('mount', ['-o', 'loop', `${image}.img`, target]);
-    expect(await driver.canAbort?.(volume)).to.equal(true);
     expect(await driver.abortTarget?.(volume)).to.deep.equal({ path: target, method: 'shutdown' });
     expect(await driver.mount(volume, { mode: 'rw' }, CALM)).to.equal(target);
     await driver.unmount(volume, CALM);
@@ -122,7 +122,7 @@ describe('shared driver, mounts', () => {
     const plain = contractVolume({ options: {} });
     await driver.create(plain);
     await driver.mount(plain, { mode: 'ro' }, CALM);
-    expect(await driver.canAbort?.(plain)).to.equal(false);
+    expect(driver.abortFault?.(plain.options)).to.contain('ownMount=true');
     expect(await driver.abortTarget?.(plain)).to.equal(undefined);
     expect((await rejection(driver.abort?.(plain) ?? Promise.resolve())).reason).to.equal('CAPABILITY_MISSING');
     await writeFile(join(root, 'alive'), 'x');

@@ -127,6 +127,7 @@ async function runKind(
   switch (command.kind) {
     case 'create':
       await driver.validate(volume.options);
+      refuseLease(driver, command);
       await driver.create({ ...volume, ...sourceOf(parameters) }, signal);
       return {};
     case 'remove':
@@ -143,6 +144,17 @@ async function runKind(
       await driver.removeSnapshot(volume, snapshot, signal);
       return {};
   }
+}
+
+/** The promise of the policy `lease` is that mounts are cut off in time: where that can never be, it is not given. */
+function refuseLease(driver: VolumeDriver, { name, spec }: AgentMessageOf<'command'>): void {
+  const fault = spec.takeover === 'lease' ? driver.abortFault?.(spec.options) : undefined;
+  if (fault === undefined) return;
+  throw new AppError('CAPABILITY_MISSING', `volume ${name} cannot have the takeover policy lease: ${fault}`, {
+    volume: name,
+    driver: driver.info.name,
+    capability: 'abort',
+  });
 }
 
 function sourceOf(parameters: StringMap): Pick<DriverVolume, 'source'> {

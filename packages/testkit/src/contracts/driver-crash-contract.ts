@@ -159,10 +159,10 @@ function featureCrashTests(world: () => DriverWorld): void {
         await driver.mount(volume, { mode: 'rw' }, CALM);
       },
       crash: async (driver, volume) => {
-        if ((await driver.canAbort?.(volume)) !== false) await driver.abort?.(volume);
+        if ((await driver.abortTarget?.(volume)) !== undefined) await driver.abort?.(volume);
       },
       recover: async (driver, volume) => {
-        if ((await driver.canAbort?.(volume)) !== false) await driver.abort?.(volume);
+        if ((await driver.abortTarget?.(volume)) !== undefined) await driver.abort?.(volume);
         expect(await isUsable(world(), driver, volume)).to.equal(true);
       },
     });
