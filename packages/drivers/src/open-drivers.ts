@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Logger, Random } from '@volplane/base';
-import { systemMounts, systemToolRunner } from '@volplane/host';
+import { systemMounts, systemToolRunner, type ProgramRecorder } from '@volplane/host';
 import type { VolumeDriver } from '@volplane/ports';
 import { parseDriverEntries, toMountConfig, type DriverEntry } from './driver-config.js';
 import { noSteps, type DriverContext } from './driver-context.js';
@@ -28,6 +28,8 @@ export interface OpenDriversOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Remembers the programs that run for the drivers. */
+  readonly programs: ProgramRecorder;
 }
 
 /**
@@ -97,9 +99,9 @@ function openDriver(entry: DriverEntry, context: DriverContext, dataDir: string)
   }
 }
 
-function systemContext(options: Pick<OpenDriversOptions, 'clock' | 'random' | 'log'>): DriverContext {
-  const { clock, random, log } = options;
-  const run = systemToolRunner(clock);
+function systemContext(options: Pick<OpenDriversOptions, 'clock' | 'random' | 'log' | 'programs'>): DriverContext {
+  const { clock, random, log, programs } = options;
+  const run = systemToolRunner(clock, { programs });
   return {
     mounts: systemMounts(clock, run),
     run,

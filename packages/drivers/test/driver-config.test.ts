@@ -91,11 +91,11 @@ describe('configuration of drivers', () => {
 describe('drivers of a node', () => {
   it('are only the local one without a file, and those of the file beside it', async () => {
     const folder = await makeTestFolder();
+    const programs = { record: () => Promise.reject(new Error('nothing is run here')) };
+    const node = { node: 'n1', dataDir: folder.path, clock: systemClock, random: systemRandom, log: silentLogger, programs };
     try {
       const open = async (file: string): Promise<readonly string[]> =>
-        (await openDrivers({ file, node: 'n1', dataDir: folder.path, clock: systemClock, random: systemRandom, log: silentLogger })).map(
-          ({ info }) => `${info.name} ${info.capabilities.scope}`,
-        );
+        (await openDrivers({ file, ...node })).map(({ info }) => `${info.name} ${info.capabilities.scope}`);
       expect(await open('')).to.deep.equal(['local local']);
       const file = join(folder.path, 'drivers.json');
       const entries = [
@@ -105,14 +105,7 @@ describe('drivers of a node', () => {
       ];
       await writeFile(file, JSON.stringify(entries));
       expect(await open(file)).to.deep.equal(['local local', 'files global', 'disks local', 'exports global']);
-      const fencing = await openDrivers({
-        file,
-        node: 'n1',
-        dataDir: folder.path,
-        clock: systemClock,
-        random: systemRandom,
-        log: silentLogger,
-      });
+      const fencing = await openDrivers({ file, ...node });
       expect(fencing.filter((driver) => driver.fence !== undefined).map(({ info }) => info.name)).to.deep.equal(['exports']);
       await writeFile(file, JSON.stringify([{ name: 'local', kind: 'local', root: '/srv' }]));
       expect(await open(file)).to.deep.equal(['local local']);

@@ -14,7 +14,8 @@ export {
   type MountEntry,
 } from './mount-table.js';
 export { findIdentity, freeSocketPath, protectSocket, removeSocket, type FileIdentity } from './socket-files.js';
-export { maskSecrets, systemToolRunner, type ToolCall, type ToolOutcome, type ToolRunner } from './tool-call.js';
+export { maskSecrets, systemToolRunner, type ProgramRecorder, type ToolCall, type ToolOutcome, type ToolRunner } from './tool-call.js';
+export { RunningPrograms, type RunningProgramsOptions } from './programs/running-programs.js';
 export { FileJournal, type FileJournalOptions } from './file-journal.js';
 export { lockFolder, type FolderLock } from './folder-lock.js';
 export { bootMs } from './guardian/boot-clock.js';

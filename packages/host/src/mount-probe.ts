@@ -36,7 +36,7 @@ export async function probeFileSystem(run: ToolRunner, path: string): Promise<vo
 
 async function ask(run: ToolRunner, probe: { file: string; args: string[]; target: string }): Promise<{ code: number; stderr: string }> {
   try {
-    return await run({ file: probe.file, args: probe.args, timeoutMs: PROBE_MS_MAX, purpose: `a look at ${probe.target}` });
+    return await run({ file: probe.file, args: probe.args, timeoutMs: PROBE_MS_MAX, purpose: `a look at ${probe.target}`, volumes: [] });
   } catch (error) {
     throw new AppError('DRIVER_UNAVAILABLE', `the file system at ${probe.target} does not answer`, { target: probe.target }, error);
   }

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { abortReason, AppError, type Clock } from '@volplane/base';
+import type { VolumeUid } from '@volplane/domain';
 
 /** One call of a program of the machine. Arguments are an array: no shell ever reads them. */
 export interface ToolCall {
@@ -12,6 +13,11 @@ export interface ToolCall {
   readonly purpose: string;
   /** Texts that are replaced by `***` in the output. */
   readonly secrets?: readonly string[];
+  /**
+   * The volumes that wait for it, should it hang and outlive the call; none for a mere look. Absent: those that drivers work for as it starts,
+   * or of them those that the arguments name.
+   */
+  readonly volumes?: readonly VolumeUid[];
 }
 
 export interface ToolOutcome {
@@ -25,29 +31,56 @@ export interface ToolOutcome {
 /** Runs programs. The only place of the driver code that starts a process. */
 export type ToolRunner = (call: ToolCall) => Promise<ToolOutcome>;
 
+/** Remembers what runs, beyond the end of this process. */
+export interface ProgramRecorder {
+  /** Writes down that the program is about to be started. @throws AppError DRIVER_UNAVAILABLE: it must not be started */
+  record(call: ToolCall): Promise<RecordedProgram>;
+}
+
+/** A program on its way; `ended` or `kill` is called once, whatever becomes of it. */
+export interface RecordedProgram {
+  /** For its environment. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** To be called in the turn in which it was started. */
+  started(pid: number): void;
+  /** It ended by itself, or was never started. What it left running on purpose, the server of a file system, stays. */
+  ended(): void;
+  /** Ends it with everything that it has started. @returns false when something of it hangs */
+  kill(): Promise<boolean>;
+}
+
 /**
  * Runs the program and resolves with its exit, whatever the code.
  *
  * @throws AppError DRIVER_UNAVAILABLE when the program is not installed; DEADLINE_EXCEEDED or the signal's reason when
  *   it was killed, with the field `ended`: `no` when it hangs in the kernel and may still act
  * @param options.path - where programs are looked for; the system's own folders by default, never the caller's environment
+ * @param options.programs - whom to tell what runs; an agent's are ended by its next life when it is killed
  */
-export function systemToolRunner(clock: Clock, options: { readonly path?: string } = {}): ToolRunner {
+export function systemToolRunner(clock: Clock, options: { readonly path?: string; readonly programs?: ProgramRecorder } = {}): ToolRunner {
   return async (call) => {
     if (call.signal?.aborted === true) throw abortReason(call.signal);
+    const program = await options.programs?.record(call);
     const child = spawn(call.file, call.args, {
       // A group of its own: killing it also ends helpers such as mount.nfs, and there is no terminal to ask for passwords on.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: options.path ?? TOOL_PATH, LC_ALL: 'C' },
+      env: { PATH: options.path ?? TOOL_PATH, LC_ALL: 'C', ...program?.variables },
     });
+    if (child.pid !== undefined) program?.started(child.pid);
     const output = { stdout: collect(child, 'stdout'), stderr: collect(child, 'stderr') };
     const exit = exitOf(child, call, clock);
-    const failure = await failureOrExit(exit, call, clock);
+    const failure = await failureOrExit(exit, call, clock).catch((error: unknown) => {
+      program?.ended();
+      throw error;
+    });
     if (failure instanceof AppError) {
-      const ended = await killGroup(child, exit, clock);
+      const ended = await (program === undefined ? killGroup(child, exit, clock) : program.kill());
+      // One that hangs does not keep this process alive.
+      if (!ended) child.unref();
       throw new AppError(failure.reason, failure.message, { ...failure.failure.fields, ended: ended ? 'yes' : 'no' }, failure.cause);
     }
+    program?.ended();
     const mask = (text: string): string => maskSecrets(text, call.secrets ?? []);
     return {
       code: failure,
@@ -104,6 +137,8 @@ function failureOrExit(exit: Promise<number>, call: ToolCall, clock: Clock): Pro
       settle(new AppError('DEADLINE_EXCEEDED', text, { tool: call.file }));
     });
     call.signal?.addEventListener('abort', onAbort, { once: true });
+    // While it was written down.
+    if (call.signal?.aborted === true) onAbort();
     exit.then(settle, (error: unknown) => {
       cancel();
       call.signal?.removeEventListener('abort', onAbort);
@@ -123,7 +158,6 @@ async function killGroup(child: ChildProcess, exit: Promise<number>, clock: Cloc
   }
   return await new Promise((resolve) => {
     const cancel = clock.after(KILL_GRACE_MS, () => {
-      child.unref();
       resolve(false);
     });
     const ended = (): void => {

@@ -1,5 +1,6 @@
 export { BUS_LIMITS, BUS_SUBJECT, type Bus, type BusHandler, type BusRequestOptions, type BusSubscription } from './bus.js';
 export type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from './driver.js';
+export type { DriverPrograms } from './driver-programs.js';
 export type { ArmedMount, Guardian } from './guardian.js';
 export { JOURNAL_LIMITS, type Journal } from './journal.js';
 export { checkBatch, checkRangeQuery, checkWatchQuery } from './kv-rules.js';

@@ -4,7 +4,7 @@ import { credentialsFrom, NatsBus } from '@volplane/bus-nats';
 import { CsiServer, csiOptionsFrom, systemNodeHost } from '@volplane/csi';
 import { openDrivers } from '@volplane/drivers';
 import { Agent } from '@volplane/engine';
-import { FileJournal, systemMounts } from '@volplane/host';
+import { FileJournal, RunningPrograms, systemMounts, systemToolRunner, type ProgramRecorder } from '@volplane/host';
 import { openMetrics } from '@volplane/metrics';
 import { RpcServer, tlsFrom } from '@volplane/rpc';
 import type { AgentSettings } from './config.js';
@@ -26,15 +26,12 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
     const { telemetry } = group.own(await openMetrics(settings.metrics, log));
     const journal = await FileJournal.open({ folder: join(settings.dataDir, 'journal'), log });
     group.own({ name: 'journal', close: () => journal.close() });
-    const own = await openDrivers({
-      file: settings.drivers,
-      node: settings.node,
-      dataDir: settings.dataDir,
-      clock: systemClock,
-      random: systemRandom,
-      log,
-    });
-    const drivers = await addHostedPlugins(own, settings, group, log);
+    // Behind the journal: who has that has the folder, and what runs in it is of nobody who lives. Before everything that acts on volumes.
+    const machine = { clock: systemClock, random: systemRandom, log };
+    const programs = await RunningPrograms.open({ folder: join(settings.dataDir, 'programs'), ...machine });
+    group.start(programs);
+    const own = await openDrivers({ file: settings.drivers, node: settings.node, dataDir: settings.dataDir, programs, ...machine });
+    const drivers = await addHostedPlugins(own, settings, { group, programs, log });
     const bus = await NatsBus.open({
       servers: settings.nats,
       name: `volplane agent ${settings.node}`,
@@ -49,6 +46,7 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
     const agent = Agent.start({
       node: settings.node,
       guardian,
+      programs,
       labels: settings.labels,
       version: VERSION,
       journal,
@@ -63,7 +61,7 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
     const door = { listen: settings.listen, api: agent.api, clock: systemClock, log, telemetry, ...tlsFrom(settings) };
     const server = await RpcServer.open(door);
     group.own({ name: 'gRPC door', close: () => server.close() });
-    if (settings.csi !== '') group.own(await openCsi(settings, agent, log));
+    if (settings.csi !== '') group.own(await openCsi(settings, { agent, programs, log }));
     server.setServing(true);
     const docker = await openDockerDoor(settings, { api: agent.api, drivers: drivers.map(({ info }) => info), log });
     if (docker !== undefined) group.own(docker);
@@ -75,7 +73,12 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
 }
 
 /** Identity and Node, and Controller as well where one plugin serves all. */
-async function openCsi(settings: AgentSettings, agent: Agent, log: Logger): Promise<CsiServer> {
+async function openCsi(
+  settings: AgentSettings,
+  parts: { readonly agent: Agent; readonly programs: ProgramRecorder; readonly log: Logger },
+): Promise<CsiServer> {
+  const { agent, programs, log } = parts;
+  const mounts = systemMounts(systemClock, systemToolRunner(systemClock, { programs }));
   return await CsiServer.open({
     endpoint: settings.csi,
     socketMode: settings.csiSocketMode,
@@ -83,7 +86,7 @@ async function openCsi(settings: AgentSettings, agent: Agent, log: Logger): Prom
     clock: systemClock,
     random: systemRandom,
     log,
-    node: { api: agent.api, host: systemNodeHost(systemMounts(systemClock)), node: { name: settings.node, labels: settings.labels } },
+    node: { api: agent.api, host: systemNodeHost(mounts), node: { name: settings.node, labels: settings.labels } },
     ...(settings.csiController ? { controller: { api: agent.cluster } } : {}),
   });
 }

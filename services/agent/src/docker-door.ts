@@ -3,6 +3,7 @@ import { AppError, systemClock, systemRandom, type ComponentGroup, type Logger }
 import { DockerPluginServer, planPlugins, type DoorApi, type PluginTcpOptions } from '@volplane/docker-plugin';
 import type { DriverInfo } from '@volplane/domain';
 import { openHostedPlugins } from '@volplane/drivers';
+import type { ProgramRecorder } from '@volplane/host';
 import type { VolumeDriver } from '@volplane/ports';
 import type { AgentSettings } from './config.js';
 
@@ -37,9 +38,9 @@ const LOOK_INTERVAL_SHARE = 0.4;
 export async function addHostedPlugins(
   own: readonly VolumeDriver[],
   settings: AgentSettings,
-  group: ComponentGroup,
-  log: Logger,
+  parts: { readonly group: ComponentGroup; readonly programs: ProgramRecorder; readonly log: Logger },
 ): Promise<readonly VolumeDriver[]> {
+  const { group, programs, log } = parts;
   const [socketFolder, ...specFolders] = settings.hostPlugins;
   if (socketFolder === undefined) return own;
   const names = own.map(({ info }) => info.name);
@@ -49,6 +50,7 @@ export async function addHostedPlugins(
     exclude: [...names, settings.dockerPrefix, settings.dockerGuard, ...names.map((name) => `${settings.dockerPrefix}-${name}`)],
     clock: systemClock,
     random: systemRandom,
+    programs,
     log: log.child({ component: 'plugins' }),
   });
   group.start(watch);

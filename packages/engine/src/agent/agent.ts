@@ -1,6 +1,6 @@
 import { ComponentGroup, KeyedQueue, noTelemetry, type Clock, type Logger, type Random, type Telemetry } from '@volplane/base';
 import type { NodeName, NodeUid, StringMap } from '@volplane/domain';
-import type { Bus, Guardian, Journal, VolumeDriver } from '@volplane/ports';
+import type { Bus, DriverPrograms, Guardian, Journal, VolumeDriver } from '@volplane/ports';
 import { acknowledged } from '@volplane/wire';
 import type { VolplaneApi } from '../api.js';
 import { AgentApi } from './agent-api.js';
@@ -29,6 +29,8 @@ export interface AgentOptions {
   readonly drivers: readonly VolumeDriver[];
   /** Absent: no volume with the takeover policy `lease` is mounted here. */
   readonly guardian?: Guardian;
+  /** Absent: drivers run no programs that could outlive them. */
+  readonly programs?: DriverPrograms;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -58,7 +60,7 @@ export class Agent {
     const log = options.log.child({ node });
     const group = new ComponentGroup(log);
     const book = new AgentBook(options.journal, { clock, telemetry });
-    const drivers = new DriverSet(options.drivers, { clock, telemetry });
+    const drivers = new DriverSet(options.drivers, { clock, telemetry, programs: options.programs });
     const managers = new Managers({ bus, clock, telemetry });
     const describe = (): { readonly drivers: DriverSet['infos']; readonly labels: StringMap; readonly version: string } => ({
       drivers: drivers.infos,
@@ -79,6 +81,9 @@ export class Agent {
     new HeldLists({ book, session, managers, mounts, log });
     new InventoryMirror({ book, local, session, managers, clock, log });
 
+    options.programs?.onGone(() => {
+      recovery.again();
+    });
     recovery.begin([
       ...book.mounts().map((record) => ({ part: mounts, name: record.name })),
       ...book.locals().map((record) => ({ part: local, name: record.name })),

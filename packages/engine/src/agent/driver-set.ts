@@ -1,19 +1,24 @@
 import { abortReason, AppError, withTimeout, type Clock, type Telemetry } from '@volplane/base';
 import type { DriverInfo, DriverName, VolumeName, VolumeSpec, VolumeUid } from '@volplane/domain';
-import type { DriverVolume, VolumeDriver } from '@volplane/ports';
+import type { DriverPrograms, DriverVolume, VolumeDriver } from '@volplane/ports';
 
 /** The drivers of this node, and the bound on each of their calls. */
 export class DriverSet {
   readonly #drivers: ReadonlyMap<DriverName, VolumeDriver>;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
+  readonly #programs: DriverPrograms | undefined;
   /** The end of the last call for each volume; entries go when it has ended. */
   readonly #running = new Map<VolumeUid, Promise<void>>();
 
-  constructor(drivers: readonly VolumeDriver[], parts: { readonly clock: Clock; readonly telemetry: Telemetry }) {
+  constructor(
+    drivers: readonly VolumeDriver[],
+    parts: { readonly clock: Clock; readonly telemetry: Telemetry; readonly programs?: DriverPrograms | undefined },
+  ) {
     this.#drivers = new Map(drivers.map((driver) => [driver.info.name, driver]));
     this.#clock = parts.clock;
     this.#telemetry = parts.telemetry;
+    this.#programs = parts.programs;
   }
 
   get infos(): readonly DriverInfo[] {
@@ -35,27 +40,42 @@ export class DriverSet {
    * Runs one call of a driver, after the one before for the same volume has really ended, and under a bound for both.
    *
    * At the bound the signal fires and the caller is told that the outcome is unknown. A driver that ignores the signal goes on
-   * alone: no other call for the volume begins beside it.
+   * alone: no other call for the volume begins beside it, nor beside a program that an earlier call has left (rule 18).
    *
-   * @throws what the driver throws; DRIVER_UNAVAILABLE when the call before did not end in time (nothing was begun);
-   * UNKNOWN_OUTCOME at the bound
+   * @throws what the driver throws; DRIVER_UNAVAILABLE when the call before did not end in time, or something is left of an earlier one
+   * (nothing was begun); UNKNOWN_OUTCOME at the bound
    */
-  async run<T>(what: string, uid: VolumeUid, timeoutMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  run<T>(what: string, uid: VolumeUid, timeoutMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#run({ what, uid, timeoutMs, besideOthers: false }, work);
+  }
+
+  /** The same for a call that cuts off the volume: it comes beside whatever program is left, and does not make it safe to go on. */
+  cutOff(what: string, uid: VolumeUid, work: () => Promise<void>): Promise<void> {
+    return this.#run({ what, uid, timeoutMs: DRIVER_MS.abort, besideOthers: true }, work);
+  }
+
+  async #run<T>(
+    call: { readonly what: string; readonly uid: VolumeUid; readonly timeoutMs: number; readonly besideOthers: boolean },
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { what, uid, timeoutMs, besideOthers } = call;
     const controller = new AbortController();
     const before = this.#running.get(uid);
     let begun = before === undefined;
-    const call = async (): Promise<T> => {
+    const running = (async (): Promise<T> => {
       if (before !== undefined) await before;
       if (controller.signal.aborted) throw abortReason(controller.signal);
+      if (!besideOthers) this.#refuseBesideLeft(what, uid);
       begun = true;
+      const end = this.#programs?.begin(uid);
       const beganMs = this.#clock.monotonicMs();
       try {
         return await work(controller.signal);
       } finally {
+        end?.();
         this.#telemetry.phase('driver', this.#clock.monotonicMs() - beganMs);
       }
-    };
-    const running = call();
+    })();
     const ended = running.then(
       () => undefined,
       () => undefined,
@@ -80,6 +100,10 @@ export class DriverSet {
         return error;
       },
     });
+  }
+  #refuseBesideLeft(what: string, uid: VolumeUid): void {
+    const left = this.#programs?.leftFor(uid);
+    if (left !== undefined) throw new AppError('DRIVER_UNAVAILABLE', `${what} was not begun: ${left}`, { retryDelayMs: '5000' });
   }
 }
 

@@ -338,9 +338,9 @@ export class GlobalMounts {
       });
       return;
     }
-    await this.#drivers.run(`abort of volume ${record.name}`, volume.uid, DRIVER_MS.abort, () =>
-      driver.abort === undefined ? Promise.resolve() : driver.abort(volume),
-    );
+    await this.#drivers.cutOff(`abort of volume ${record.name}`, volume.uid, async () => {
+      await driver.abort?.(volume);
+    });
   }
 }
 
