@@ -109,11 +109,13 @@ export { decideDropLost, decideRehome, moveOwner } from './ownership.js';
 export { pendingCommands, type PendingCommand } from './pending.js';
 export {
   canKeepPolicy,
+  chooseOwner,
   defaultTakeover,
   driverFault,
   placementOf,
   placeVolume,
   type Candidate,
+  type CandidateFacts,
   type CandidateVerdict,
   type Placement,
   type PlacementRequest,

@@ -1,5 +1,14 @@
 import { expect } from 'chai';
-import { defaultTakeover, placeVolume, type Candidate, type PlacementRequest } from '../src/index.js';
+import fc from 'fast-check';
+import {
+  ACCESS_MODES,
+  chooseOwner,
+  defaultTakeover,
+  placeVolume,
+  type Candidate,
+  type PlacementRequest,
+  TAKEOVER_POLICIES,
+} from '../src/index.js';
 import { driver, node, nodeDocument, sessionId } from './world.js';
 
 const request: PlacementRequest = { driver: driver().name, topology: {}, needsSize: false, needsClone: false };
@@ -57,6 +66,63 @@ describe('placeVolume', () => {
     expect(placeVolume({ ...request, topology: { rack: '1' } }, candidates).chosen).to.equal(undefined);
   });
 });
+
+describe('chooseOwner', () => {
+  it('chooses what placeVolume chooses, whoever the candidates are and whatever is asked', () => {
+    let [chosen, refused] = [0, 0];
+    fc.assert(
+      fc.property(fc.array(anyCandidate, { maxLength: 12 }), anyRequest, (all, asked) => {
+        const byName = new Map(all.map((one, index) => [`n${String(index)}`, one]));
+        const candidates = [...byName].map(([name, one]) => ({ ...one, node: { ...one.node, name: node(name) } }));
+        const facts = {
+          nodes: candidates.map((one) => one.node),
+          sessionOf: ({ name }: Candidate['node']) => byName.get(name)?.session,
+          ownedBy: ({ name }: Candidate['node']) => byName.get(name)?.owned ?? 0,
+        };
+        const placed = placeVolume(asked, candidates).chosen;
+        expect(chooseOwner(asked, facts)).to.deep.equal(placed);
+        if (placed === undefined) refused += 1;
+        else chosen += 1;
+      }),
+      { numRuns: 2_000 },
+    );
+    expect(Math.min(chosen, refused)).to.be.greaterThan(100);
+  });
+});
+
+const anyCandidate: fc.Arbitrary<Candidate> = fc
+  .record({
+    owned: fc.nat({ max: 3 }),
+    hasSession: mostly(true),
+    cordoned: mostly(false),
+    lost: mostly(false),
+    zone: fc.constantFrom('a', 'b'),
+    runs: fc.constantFrom('fake', 'fake', 'fake', 'other'),
+    scope: fc.constantFrom('global' as const, 'global' as const, 'global' as const, 'local' as const),
+    able: mostly(true),
+  })
+  .map(({ owned, hasSession, cordoned, lost, zone, runs, scope, able }) => {
+    const drivers = [driver(runs, { scope, size: able, clone: able, accessModes: able ? ACCESS_MODES : ['single-node-writer'] })];
+    const changes = { cordoned, drivers, labels: { zone }, ...(lost ? { lost: { at: '', by: 'ann' } } : {}) };
+    return { node: nodeDocument('n', changes), owned, ...(hasSession ? { session: sessionId(1) } : {}) };
+  });
+
+const anyRequest: fc.Arbitrary<PlacementRequest> = fc.record(
+  {
+    driver: fc.constant(driver().name),
+    accessMode: fc.constantFrom(...ACCESS_MODES),
+    takeover: fc.constantFrom(...TAKEOVER_POLICIES),
+    topology: fc.constantFrom({}, {}, { zone: 'a' }),
+    wished: fc.constantFrom(node('n1'), node('n3')),
+    needsSize: fc.boolean(),
+    needsClone: fc.boolean(),
+  },
+  { requiredKeys: ['driver', 'topology', 'needsSize', 'needsClone'], noNullPrototype: true },
+);
+
+function mostly(usual: boolean): fc.Arbitrary<boolean> {
+  return fc.constantFrom(usual, usual, usual, !usual);
+}
 
 describe('defaultTakeover', () => {
   it('is the first of the driver for one writer, and manual where there is nothing to take over', () => {

@@ -17,7 +17,7 @@ import type { ClusterCache } from '../store/cluster-cache.js';
 import type { Changed, VolumeRecords } from '../store/volume-records.js';
 import type { Brake } from './brake.js';
 import type { Fencing } from './fencing.js';
-import { candidates, choose } from './placing.js';
+import { chooseHelper } from './placing.js';
 
 /** Ends the attachment of a node that is gone, on evidence alone; CSI's way to say that a node should not have the volume any more. */
 export class GoneRelease {
@@ -50,8 +50,7 @@ export class GoneRelease {
 
   /** A live node whose driver can ask the storage. @throws AppError DRIVER_NOT_FOUND, NODE_LACKS_DRIVER */
   #fencer(document: VolumeDocument): NodeName {
-    const all = candidates(this.#cache).map((candidate) => ({ ...candidate, node: { ...candidate.node, cordoned: false } }));
-    return choose(placementOf(document.spec), all).node.name;
+    return chooseHelper(placementOf(document.spec), this.#cache).node.name;
   }
 
   #toView(changed: Changed<VolumeDocument>): VolumeView {

@@ -11,7 +11,7 @@ import {
 } from '@volplane/domain';
 import type { ClusterCache } from '../store/cluster-cache.js';
 import type { VolumeRecords } from '../store/volume-records.js';
-import { candidates, choose, toLiveNode } from './placing.js';
+import { choose, toLiveNode } from './placing.js';
 
 /**
  * Takes nodes that were declared lost out of the volumes that still name them. The operator's call begins it, sweeps go on with
@@ -58,7 +58,7 @@ export class LostNodes {
   #successor(document: VolumeDocument | undefined, lost: LostNode): LiveNode | undefined {
     if (document?.ownerUid !== lost.nodeUid) return undefined;
     try {
-      return toLiveNode(choose(placementOf(document.spec), candidates(this.#cache)));
+      return toLiveNode(choose(placementOf(document.spec), this.#cache));
     } catch (error) {
       if (error instanceof AppError) return undefined;
       throw error;

@@ -1,55 +1,99 @@
 import { AppError } from '@volplane/base';
-import { placeVolume, type Candidate, type LiveNode, type Placement, type PlacementRequest, type SessionId } from '@volplane/domain';
+import {
+  chooseOwner,
+  placeVolume,
+  type Candidate,
+  type CandidateFacts,
+  type LiveNode,
+  type NodeDocument,
+  type Placement,
+  type PlacementRequest,
+  type SessionId,
+} from '@volplane/domain';
 import type { ClusterCache } from '../store/cluster-cache.js';
 
-/** Every registered node as a candidate, from memory. */
+/** Every registered node as a candidate, from memory: for whoever wants to be told about each. */
 export function candidates(cache: ClusterCache): readonly Candidate[] {
-  return [...cache.nodes.values()].map(({ document }) => {
-    const session = cache.sessions.get(document.name)?.document;
-    const owned = cache.volumes.ownedBy(document.name).size;
-    return session?.nodeUid === document.uid ? { node: document, owned, session: session.session } : { node: document, owned };
-  });
+  const facts = factsOf(cache);
+  return [...facts.nodes].map((node) => candidateOf(node, facts));
 }
 
 /**
+ * The best of the registered nodes, from memory.
+ *
  * @throws AppError DRIVER_NOT_FOUND when nobody runs the driver, NODE_UNAVAILABLE when those that could are not in touch,
- *   NODE_LACKS_DRIVER otherwise; naming why each node lost
+ *   NODE_LACKS_DRIVER otherwise; naming why nodes lost
  */
-export function choose(request: PlacementRequest, all: readonly Candidate[]): NonNullable<Placement['chosen']> {
-  const placement = placeVolume(request, all);
-  if (placement.chosen !== undefined) return placement.chosen;
-  if (!all.some((candidate) => candidate.node.drivers.some((driver) => driver.name === request.driver))) {
-    throw new AppError('DRIVER_NOT_FOUND', `no registered node runs driver ${request.driver}`, { driver: request.driver });
-  }
-  const verdicts = placement.verdicts.slice(0, VERDICTS_NAMED_MAX).map((verdict) => `${verdict.node}: ${verdict.reason}`);
-  const inTouch = placeVolume(
-    request,
-    all.map((candidate) => ({ ...candidate, session: candidate.session ?? PRESUMED })),
-  );
-  const reason = inTouch.chosen === undefined ? 'NODE_LACKS_DRIVER' : 'NODE_UNAVAILABLE';
-  throw new AppError(reason, `no node can take a volume of driver ${request.driver}: ${verdicts.join('; ')}`, {
-    driver: request.driver,
-    nodes: verdicts.join('; '),
-  });
+export function choose(request: PlacementRequest, cache: ClusterCache): Chosen {
+  return chooseAmong(request, factsOf(cache));
+}
+
+/** {@link choose}, but a cordoned node is as good as another: it is to do something once, not to own. */
+export function chooseHelper(request: PlacementRequest, cache: ClusterCache): Chosen {
+  const facts = factsOf(cache);
+  return chooseAmong(request, { ...facts, nodes: [...facts.nodes].map((node) => ({ ...node, cordoned: false })) });
 }
 
 /** {@link choose} from memory; that no node can take the volume counts only after a linearizable read. */
-export async function chooseFresh(cache: ClusterCache, request: PlacementRequest): Promise<NonNullable<Placement['chosen']>> {
+export async function chooseFresh(cache: ClusterCache, request: PlacementRequest): Promise<Chosen> {
   try {
-    return choose(request, candidates(cache));
+    return choose(request, cache);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     await cache.barrier();
-    return choose(request, candidates(cache));
+    return choose(request, cache);
   }
 }
 
-export function toLiveNode(chosen: NonNullable<Placement['chosen']>): LiveNode {
+export function toLiveNode(chosen: Chosen): LiveNode {
   return { node: chosen.node.name, nodeUid: chosen.node.uid, session: chosen.session };
 }
+
+type Chosen = NonNullable<Placement['chosen']>;
 
 /** Only to ask who could take a volume if every node were in touch; never sent and never stored. */
 const PRESUMED = 'presumed' as SessionId;
 
 /** Keeps a refusal readable; `explain` lists every node. */
 const VERDICTS_NAMED_MAX = 10;
+
+function factsOf(cache: ClusterCache): CandidateFacts {
+  return {
+    nodes: { [Symbol.iterator]: () => documentsOf(cache) },
+    sessionOf: (node) => {
+      const session = cache.sessions.get(node.name)?.document;
+      return session?.nodeUid === node.uid ? session.session : undefined;
+    },
+    ownedBy: (node) => cache.volumes.ownedBy(node.name).size,
+  };
+}
+
+function* documentsOf(cache: ClusterCache): Generator<NodeDocument, undefined> {
+  for (const { document } of cache.nodes.values()) yield document;
+  return undefined;
+}
+
+function chooseAmong(request: PlacementRequest, facts: CandidateFacts): Chosen {
+  const chosen = chooseOwner(request, facts);
+  if (chosen !== undefined) return chosen;
+  const nodes = [...facts.nodes];
+  if (!nodes.some((node) => node.drivers.some((driver) => driver.name === request.driver))) {
+    throw new AppError('DRIVER_NOT_FOUND', `no registered node runs driver ${request.driver}`, { driver: request.driver });
+  }
+  const inTouch = chooseOwner(request, { ...facts, sessionOf: (node) => facts.sessionOf(node) ?? PRESUMED });
+  const reason = inTouch === undefined ? 'NODE_LACKS_DRIVER' : 'NODE_UNAVAILABLE';
+  const text = verdicts(request, facts, nodes.slice(0, VERDICTS_NAMED_MAX));
+  throw new AppError(reason, `no node can take a volume of driver ${request.driver}: ${text}`, { driver: request.driver, nodes: text });
+}
+
+function verdicts(request: PlacementRequest, facts: CandidateFacts, nodes: readonly NodeDocument[]): string {
+  const asked = nodes.map((node) => candidateOf(node, facts));
+  return placeVolume(request, asked)
+    .verdicts.map((verdict) => `${verdict.node}: ${verdict.reason}`)
+    .join('; ');
+}
+
+function candidateOf(node: NodeDocument, { sessionOf, ownedBy }: CandidateFacts): Candidate {
+  const session = sessionOf(node);
+  return { node, owned: ownedBy(node), ...(session === undefined ? {} : { session }) };
+}
