@@ -29,24 +29,33 @@ export const systemClock: Clock = {
 /**
  * Resolves after `delayMs`.
  *
- * @throws the signal's AppError (see {@link abortReason}) when it fires first
+ * Takes several signals, so that nobody makes one of them with `AbortSignal.any`: a long-lived signal keeps a trace of each that was
+ * made from it, for ever (Node 20.20: 65 bytes).
+ * @throws the AppError (see {@link abortReason}) of the signal that fires first
  */
-export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+export function sleep(clock: Clock, delayMs: number, ...signals: readonly (AbortSignal | undefined)[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) {
-      reject(abortReason(signal));
+    const given = signals.filter((signal) => signal !== undefined);
+    const fired = given.find((signal) => signal.aborted);
+    if (fired !== undefined) {
+      reject(abortReason(fired));
       return;
     }
-    let forget = (): void => undefined;
-    const cancel = clock.after(delayMs, () => {
-      forget();
-      resolve();
-    });
-    if (signal === undefined) return;
-    forget = whenAborted(signal, () => {
+    const end = (finish: () => void): void => {
       cancel();
-      reject(abortReason(signal));
+      for (const forget of forgets) forget();
+      finish();
+    };
+    const cancel = clock.after(delayMs, () => {
+      end(resolve);
     });
+    const forgets = given.map((signal) =>
+      whenAborted(signal, () => {
+        end(() => {
+          reject(abortReason(signal));
+        });
+      }),
+    );
   });
 }
 

@@ -1,3 +1,4 @@
+export { whenAborted } from './abort.js';
 export { abortReason, sleep, systemClock, withTimeout, type Clock } from './clock.js';
 export { sha256Hex } from './digest.js';
 export { AppError, assert, errorText, hasReason, isUnknownOutcome, parseFailure, toFailure, unreachable, type Failure } from './errors.js';

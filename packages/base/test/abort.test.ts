@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
-import { sleep, systemClock, withTimeout } from '../src/index.js';
+import { AppError, sleep, systemClock, withTimeout } from '../src/index.js';
 
 describe('waiting for a signal', () => {
   it('takes one listener, however many wait, and none when nobody does', async () => {
@@ -26,5 +26,15 @@ describe('waiting for a signal', () => {
     const ended = await Promise.allSettled(waits);
     expect(ended.map(({ status }) => status)).to.deep.equal(Array.from({ length: 20 }, () => 'rejected'));
     expect(getEventListeners(controller.signal, 'abort')).to.have.length(0);
+  });
+
+  it('ends a wait for several signals with the first of them, and leaves nothing at the others', async () => {
+    const [long, short] = [new AbortController(), new AbortController()];
+    const wait = sleep(systemClock, 60_000, long.signal, undefined, short.signal);
+    short.abort(new AppError('OVERLOADED', 'the first'));
+    expect(await wait.catch((error: unknown) => error)).to.have.property('reason', 'OVERLOADED');
+    await sleep(systemClock, 0, long.signal, new AbortController().signal);
+    expect(getEventListeners(long.signal, 'abort')).to.have.length(0);
+    expect(await sleep(systemClock, 60_000, long.signal, short.signal).catch((error: unknown) => error)).to.have.property('reason');
   });
 });

@@ -1,4 +1,15 @@
-import { AppError, backoffMs, hasReason, KeyedQueue, sleep, withTimeout, type Clock, type Logger, type Random } from '@volplane/base';
+import {
+  AppError,
+  backoffMs,
+  hasReason,
+  KeyedQueue,
+  sleep,
+  whenAborted,
+  withTimeout,
+  type Clock,
+  type Logger,
+  type Random,
+} from '@volplane/base';
 import type { CallContext } from '@volplane/engine';
 import { CsiError } from './status.js';
 
@@ -107,16 +118,21 @@ export class CallGate {
 
   async #once<T>(work: (context: CallContext) => Promise<T>): Promise<T> {
     const { clock, workMs = WORK_MS } = this.#options;
+    const stopped = this.#stop.signal;
+    stopped.throwIfAborted();
     const late = new AbortController();
     const cancel = clock.after(workMs, () => {
       late.abort(new AppError('DEADLINE_EXCEEDED', `the call took more than ${workMs} ms; its outcome is unknown, repeat it`));
     });
-    const signal = AbortSignal.any([late.signal, this.#stop.signal]);
+    // Not AbortSignal.any: the gate's own signal would keep a trace of every call.
+    const forget = whenAborted(stopped, () => {
+      late.abort(stopped.reason);
+    });
     try {
-      signal.throwIfAborted();
-      return await work({ signal, timeoutMs: workMs });
+      return await work({ signal: late.signal, timeoutMs: workMs });
     } finally {
       cancel();
+      forget();
     }
   }
 }

@@ -34,7 +34,7 @@ export class GuardianReport implements Service {
       };
       failures = (await this.#tell(signal)) ? 0 : failures + 1;
       const delayMs = failures === 0 ? IDLE_MS : backoffMs(random, failures - 1, { firstMs: 200, maxMs: 5_000 });
-      await sleep(clock, delayMs, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
+      await sleep(clock, delayMs, signal, woken.signal).catch(() => undefined);
     }
   }
 

@@ -62,7 +62,7 @@ export class OwedReleases implements Service {
         woken.abort();
       };
       // Right after a failure nothing but the delay, or a new session, leads to the next try.
-      await sleep(this.#clock, delayMs, failures === 0 ? AbortSignal.any([signal, woken.signal]) : signal).catch(() => undefined);
+      await sleep(this.#clock, delayMs, signal, failures === 0 ? woken.signal : undefined).catch(() => undefined);
     }
   }
 

@@ -159,7 +159,7 @@ export class Sweeper implements Service {
       woken.abort();
     };
     const restMs = SWEEP_PERIOD_MS * (0.75 + this.#random.float() / 2);
-    await sleep(this.#clock, restMs, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
+    await sleep(this.#clock, restMs, signal, woken.signal).catch(() => undefined);
   }
 }
 

@@ -215,9 +215,8 @@ export class ClusterCache implements Service {
         },
       );
       const relistMs = this.#clock.monotonicMs() + RELIST_MS * (0.75 + this.#random.float() / 2);
-      const either = AbortSignal.any([signal, ended.signal]);
-      while (!either.aborted && this.#clock.monotonicMs() < relistMs) {
-        await sleep(this.#clock, SILENCE_MS / 2, either).catch(() => undefined);
+      while (!signal.aborted && !ended.signal.aborted && this.#clock.monotonicMs() < relistMs) {
+        await sleep(this.#clock, SILENCE_MS / 2, signal, ended.signal).catch(() => undefined);
         if (this.#clock.monotonicMs() - heardMs > SILENCE_MS) {
           // A progress request is answered by a living watch; one that stays silent is opened anew.
           if (this.#clock.monotonicMs() - heardMs > SILENCE_MS * 2) return;
