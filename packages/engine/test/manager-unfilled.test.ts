@@ -1,23 +1,25 @@
 import { AppError, seededRandom, silentLogger } from '@volplane/base';
-import { rejection } from '@volplane/testkit';
+import { rejection, type MemoryKvCall } from '@volplane/testkit';
 import { expect } from 'chai';
 import { Manager } from '../src/manager/manager.js';
-import { context, TTL_MS, World } from './world.js';
+import { context, TTL_MS, World, type FakeAgent, type TestManager } from './world.js';
 
 /** A manager that has just been started, or started again, and cannot read etcd yet. "Not found" would be a guess. */
 describe('Manager, before it has read the records', () => {
   let world: World;
+  let first: TestManager;
+  let agent: FakeAgent;
   let manager: Manager;
   let isAway: boolean;
 
   beforeEach(async () => {
     world = new World();
-    await world.manager('m1');
-    await world.agent('n1');
+    first = await world.manager('m1');
+    agent = await world.agent('n1');
     const { clock } = world;
     isAway = true;
-    const beforeApply = (): void => {
-      if (isAway) throw new AppError('STORE_UNAVAILABLE', 'etcd is away');
+    const beforeApply = ({ method }: MemoryKvCall): void => {
+      if (isAway && method === 'range') throw new AppError('STORE_UNAVAILABLE', 'etcd is away');
     };
     const kv = world.kv.connect({ beforeApply });
     const common = { clock, random: seededRandom(3), log: silentLogger, sessionTtlMs: TTL_MS };
@@ -40,5 +42,13 @@ describe('Manager, before it has read the records', () => {
     ];
     const refusals = await Promise.all(calls.map((call) => rejection(call)));
     expect(refusals.map(({ reason }) => reason)).to.deep.equal(Array(3).fill('STORE_UNAVAILABLE'));
+  });
+
+  it('keeps sessions alive, and asks no node for what it is about to read itself', async () => {
+    await first.stop();
+    expect(await agent.heartbeat('another digest')).to.include({ alive: true, wantsList: false, wantsInventory: false });
+    isAway = false;
+    await world.settle(manager.ready);
+    expect(await agent.heartbeat('another digest')).to.include({ alive: true, wantsList: true, wantsInventory: true });
   });
 });

@@ -99,10 +99,12 @@ export class Sessions {
     if (known === undefined || known.document.incarnation !== message.incarnation) known = await this.#cache.readSession(message.node);
     if (known?.document.incarnation !== message.incarnation || known.document.nodeUid !== message.nodeUid) return ended;
     this.#heard.set(message.node, { atMs: this.#clock.monotonicMs(), beat: message.beat, incarnation: message.incarnation });
+    // A manager that still reads the records would ask every node for what it is about to read itself.
+    const { isFilled } = this.#cache;
     return {
       alive: true,
-      wantsList: this.recordedDigest(message.node, message.nodeUid) !== message.digest,
-      wantsInventory: !this.#cache.inventories.has(message.node),
+      wantsList: isFilled && this.recordedDigest(message.node, message.nodeUid) !== message.digest,
+      wantsInventory: isFilled && !this.#cache.inventories.has(message.node),
     };
   }
 
