@@ -24,7 +24,7 @@ export class MemoryBus implements Bus {
 
   async request(subject: string, payload: unknown, options: BusRequestOptions): Promise<unknown> {
     assert(BUS_SUBJECT.test(subject), 'a request goes to a subject without wildcards');
-    if (this.#is('crashed')) return await NEVER;
+    if (this.#is('crashed')) return await never();
     const text = encode(payload, subject, this.payloadBytesMax);
     if (options.signal?.aborted === true) throw abortReason(options.signal);
     if (!this.#is('open')) throw unavailable(subject, 'the bus is closed');
@@ -124,7 +124,7 @@ export class MemoryBus implements Bus {
     try {
       return await withTimeout(this.#wire.clock, answer, { timeoutMs, signal, onTimeout });
     } catch (error) {
-      if (this.#is('crashed')) return await NEVER;
+      if (this.#is('crashed')) return await never();
       throw error;
     }
   }
@@ -169,8 +169,10 @@ interface PendingRequest {
 /** How long `close` waits for running handlers. */
 const DRAIN_MS_MAX = 5_000;
 
-/** What a dead process waits for. */
-const NEVER: Promise<never> = new Promise(() => undefined);
+/** What a dead process waits for; each time anew, because what waits for a promise that all share is never collected. */
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
 
 function encode(payload: unknown, subject: string, bytesMax: number): string {
   const text = JSON.stringify(payload ?? null);

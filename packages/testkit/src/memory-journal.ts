@@ -55,7 +55,7 @@ export class MemoryJournal implements Journal {
   }
 
   async write(changes: Readonly<Record<string, unknown>>): Promise<void> {
-    if (this.#crashed) return await NEVER;
+    if (this.#crashed) return await never();
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#closing !== undefined) throw new AppError('SHUTTING_DOWN', 'the journal is closed');
     const entries = Object.entries(changes).map(([key, value]) => [key, toJson(value)] as const);
@@ -145,8 +145,10 @@ interface PendingWrite {
 /** What a waiting write costs beside its text. */
 const WRITE_OVERHEAD_BYTES = 64;
 
-/** What a dead process waits for. */
-const NEVER: Promise<never> = new Promise(() => undefined);
+/** What a dead process waits for; each time anew, because what waits for a promise that all share is never collected. */
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
 
 function toJson(value: unknown): string | undefined {
   if (value === undefined) return undefined;

@@ -28,7 +28,7 @@ export function serveManagers(parts: {
     beat: () => session.beat,
     // The node's own API, which knows whether the name is a local volume; the caller elsewhere bounds its waiting itself.
     mount: ({ name, mountId, mode }) =>
-      api.mountVolume({ name, mountId, ...(mode === undefined ? {} : { mode }) }, { signal: NEVER, timeoutMs: ROUTED_MOUNT_MS }),
+      api.mountVolume({ name, mountId, ...(mode === undefined ? {} : { mode }) }, { signal: neverAborted(), timeoutMs: ROUTED_MOUNT_MS }),
   });
   const handle = async (message: AgentMessage): Promise<unknown> => {
     switch (message.type) {
@@ -72,7 +72,10 @@ function usersOf(book: AgentBook, beat: number, uids: readonly VolumeUid[]): Use
   return { beat, users };
 }
 
-const NEVER = new AbortController().signal;
+/** Of one call: what waits for a signal that all share would be kept by it. */
+function neverAborted(): AbortSignal {
+  return new AbortController().signal;
+}
 
 /** No driver call takes longer; past it the caller has long been told that the outcome is unknown. */
 const ROUTED_MOUNT_MS = 120_000;
