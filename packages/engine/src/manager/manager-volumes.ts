@@ -40,7 +40,7 @@ import { mountAnswer } from './mount-answer.js';
 import { checkNote } from './note.js';
 import { driveWithin, unfinished } from './operation-wait.js';
 import type { Operations } from './operations.js';
-import { chooseFresh, toLiveNode } from './placing.js';
+import { placeFreshWhile, toLiveNode } from './placing.js';
 import type { Sessions } from './sessions.js';
 import { VolumeCreation } from './volume-creation.js';
 import { VolumeListing } from './volume-listing.js';
@@ -196,9 +196,12 @@ export class ManagerVolumes {
     const record = await this.#cache.readVolume(name);
     if (record === undefined) throw notFound(name);
     const { spec } = record.document;
-    const to = toLiveNode(await chooseFresh(this.#cache, { ...placementOf(spec), wished: toNode }));
-    const changed = await this.#records.change(name, (document, view) =>
-      document === undefined ? { type: 'refuse', failure: notFound(name).failure } : decideRehome(document, to, 'requested', view),
+    const changed = await placeFreshWhile({ ...placementOf(spec), wished: toNode }, this.#cache, (chosen) =>
+      this.#records.change(name, (document, view) =>
+        document === undefined
+          ? { type: 'refuse', failure: notFound(name).failure }
+          : decideRehome(document, toLiveNode(chosen), 'requested', view),
+      ),
     );
     return toVolumeView(changed.answer, changed.modRevision);
   }

@@ -19,7 +19,7 @@ import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
 import { mirroredVolumes } from './inventory.js';
 import type { NodeViews } from './node-view.js';
-import { choose, toLiveNode } from './placing.js';
+import { placeWhile, toLiveNode } from './placing.js';
 
 type Remainder = DrainView['remaining'][number];
 
@@ -79,10 +79,13 @@ export class NodeDrain {
     const staysOwner = held !== undefined && isSingleNode(document.spec.accessMode);
     if (document.ownerUid !== machine.nodeUid || staysOwner) return { hasMoved: false, reasons: held === undefined ? [] : [held] };
     try {
-      const to = toLiveNode(choose(placementOf(document.spec), this.#cache));
       const why = this.#cache.sessions.get(machine.node)?.document.nodeUid === machine.nodeUid ? 'requested' : 'owner-gone';
-      const changed = await this.#records.change(name, (current, view) =>
-        current?.ownerUid === machine.nodeUid ? decideRehome(current, to, why, view) : { type: 'unchanged', answer: document },
+      const changed = await placeWhile(placementOf(document.spec), this.#cache, (chosen) =>
+        this.#records.change(name, (current, view) =>
+          current?.ownerUid === machine.nodeUid
+            ? decideRehome(current, toLiveNode(chosen), why, view)
+            : { type: 'unchanged', answer: document },
+        ),
       );
       return { hasMoved: changed.document?.ownerUid !== machine.nodeUid, reasons: held === undefined ? [] : [held] };
     } catch (error) {

@@ -16,7 +16,7 @@ import { commandAnswer, toCommandAnswer, type CommandAnswer } from '@volplane/wi
 import type { ClusterCache } from '../store/cluster-cache.js';
 import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
-import { choose, toLiveNode } from './placing.js';
+import { placeWhile, toLiveNode } from './placing.js';
 
 /** How far a volume's pending operation could be brought. */
 export interface Driven {
@@ -178,11 +178,14 @@ export class Operations {
 
   /** Gives the volume to a live node because its owner's session has ended. @throws AppError when no node can take it */
   async rehome(document: VolumeDocument): Promise<void> {
-    const to = toLiveNode(choose(placementOf(document.spec), this.#cache));
-    await this.#records.change(document.name, (current, view) =>
-      current?.ownerUid !== document.ownerUid ? { type: 'unchanged', answer: document } : decideRehome(current, to, 'owner-gone', view),
-    );
-    this.#log.info('owner is gone, volume re-homed', { volume: document.name, uid: document.uid, from: document.owner, to: to.node });
+    const { name, uid, owner, ownerUid } = document;
+    await placeWhile(placementOf(document.spec), this.#cache, async (chosen) => {
+      const to = toLiveNode(chosen);
+      await this.#records.change(name, (current, view) =>
+        current?.ownerUid !== ownerUid ? { type: 'unchanged', answer: document } : decideRehome(current, to, 'owner-gone', view),
+      );
+      this.#log.info('owner is gone, volume re-homed', { volume: name, uid, from: owner, to: to.node });
+    });
   }
 
   /** Memory was behind: the next step shall not repeat the same mistake. */

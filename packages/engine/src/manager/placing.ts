@@ -34,22 +34,42 @@ export function chooseHelper(request: PlacementRequest, cache: ClusterCache): Ch
   return chooseAmong(request, { ...facts, nodes: [...facts.nodes].map((node) => ({ ...node, cordoned: false })) });
 }
 
-/** {@link choose} from memory; that no node can take the volume counts only after a linearizable read. */
-export async function chooseFresh(cache: ClusterCache, request: PlacementRequest): Promise<Chosen> {
+/**
+ * {@link choose}, and the volume counts as the chosen node's own while `work` goes on: of many that are placed at once, not all shall go
+ * to the node that owned the fewest before.
+ */
+export async function placeWhile<T>(request: PlacementRequest, cache: ClusterCache, work: (chosen: Chosen) => Promise<T>): Promise<T> {
+  return await countedWhile(choose(request, cache), cache, work);
+}
+
+/** {@link placeWhile}; that no node can take the volume counts only after a linearizable read. */
+export async function placeFreshWhile<T>(request: PlacementRequest, cache: ClusterCache, work: (chosen: Chosen) => Promise<T>): Promise<T> {
+  let chosen: Chosen;
   try {
-    return choose(request, cache);
+    chosen = choose(request, cache);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     await cache.barrier();
-    return choose(request, cache);
+    chosen = choose(request, cache);
   }
+  return await countedWhile(chosen, cache, work);
 }
 
 export function toLiveNode(chosen: Chosen): LiveNode {
   return { node: chosen.node.name, nodeUid: chosen.node.uid, session: chosen.session };
 }
 
+/** Who is to own a volume, by which session and driver. */
 type Chosen = NonNullable<Placement['chosen']>;
+
+async function countedWhile<T>(chosen: Chosen, cache: ClusterCache, work: (chosen: Chosen) => Promise<T>): Promise<T> {
+  const forget = cache.volumes.expectOwner(chosen.node.name);
+  try {
+    return await work(chosen);
+  } finally {
+    forget();
+  }
+}
 
 /** Only to ask who could take a volume if every node were in touch; never sent and never stored. */
 const PRESUMED = 'presumed' as SessionId;
@@ -64,7 +84,7 @@ function factsOf(cache: ClusterCache): CandidateFacts {
       const session = cache.sessions.get(node.name)?.document;
       return session?.nodeUid === node.uid ? session.session : undefined;
     },
-    ownedBy: (node) => cache.volumes.ownedBy(node.name).size,
+    ownedBy: (node) => cache.volumes.owningCount(node.name),
   };
 }
 
@@ -93,7 +113,7 @@ function verdicts(request: PlacementRequest, facts: CandidateFacts, nodes: reado
     .join('; ');
 }
 
-function candidateOf(node: NodeDocument, { sessionOf, ownedBy }: CandidateFacts): Candidate {
-  const session = sessionOf(node);
-  return { node, owned: ownedBy(node), ...(session === undefined ? {} : { session }) };
+function candidateOf(node: NodeDocument, facts: CandidateFacts): Candidate {
+  const session = facts.sessionOf(node);
+  return { node, owned: facts.ownedBy(node), ...(session === undefined ? {} : { session }) };
 }

@@ -24,7 +24,7 @@ import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
 import { driveWithin, unfinished } from './operation-wait.js';
 import type { Operations } from './operations.js';
-import { chooseFresh, toLiveNode } from './placing.js';
+import { placeFreshWhile, toLiveNode } from './placing.js';
 
 /** Creates global volumes, or joins what is there; a local one is made by its node. */
 export class VolumeCreation {
@@ -95,16 +95,17 @@ export class VolumeCreation {
 
   async #begin(asked: AskedVolume): Promise<void> {
     const { name, request, options, labels } = asked;
-    const chosen = await chooseFresh(this.#cache, asked.placement);
-    const create = {
-      name,
-      uid: this.#random.hex(32) as VolumeUid, // 32 hexadecimal characters is what a volume's uid is
-      operationId: this.#operations.newOperationId(),
-      spec: toSpec(request, chosen.driver, options, labels),
-      owner: toLiveNode(chosen),
-      parameters: request.source === undefined ? {} : await this.#sourceParameters(request.source),
-    };
-    await this.#records.change(name, (document, view) => decideCreate(document, create, view));
+    await placeFreshWhile(asked.placement, this.#cache, async (chosen) => {
+      const create = {
+        name,
+        uid: this.#random.hex(32) as VolumeUid, // 32 hexadecimal characters is what a volume's uid is
+        operationId: this.#operations.newOperationId(),
+        spec: toSpec(request, chosen.driver, options, labels),
+        owner: toLiveNode(chosen),
+        parameters: request.source === undefined ? {} : await this.#sourceParameters(request.source),
+      };
+      await this.#records.change(name, (document, view) => decideCreate(document, create, view));
+    });
   }
 
   async #finish(name: VolumeName, context: CallContext): Promise<VolumeView> {

@@ -9,6 +9,8 @@ export class VolumeIndex {
   readonly #tombstones = new Map<VolumeName, number>();
   readonly #attached = new Map<NodeName, Set<VolumeName>>();
   readonly #owned = new Map<NodeName, Set<VolumeName>>();
+  /** Volumes that are being given to a node and are not its own yet. */
+  readonly #expected = new Map<NodeName, number>();
   readonly #unfinished = new Set<VolumeName>();
   /** By machine, not by name: as owner, holder or former owner. */
   readonly #naming = new Map<NodeUid, { readonly node: NodeName; readonly names: Set<VolumeName> }>();
@@ -65,6 +67,21 @@ export class VolumeIndex {
 
   ownedBy(node: NodeName): ReadonlySet<VolumeName> {
     return this.#owned.get(node) ?? NONE;
+  }
+
+  /** How many volumes the node owns, with those that are being given to it. */
+  owningCount(node: NodeName): number {
+    return (this.#owned.get(node)?.size ?? 0) + (this.#expected.get(node) ?? 0);
+  }
+
+  /** Counts one volume more for the node until the returned function is called, once. */
+  expectOwner(node: NodeName): () => void {
+    this.#expected.set(node, (this.#expected.get(node) ?? 0) + 1);
+    return () => {
+      const left = (this.#expected.get(node) ?? 0) - 1;
+      if (left > 0) this.#expected.set(node, left);
+      else this.#expected.delete(node);
+    };
   }
 
   /** Volumes whose documents name this very machine: as owner, holder or former owner. */
