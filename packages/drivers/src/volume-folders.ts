@@ -75,6 +75,20 @@ export class VolumeFolders {
     throw new AppError(absent, `volume ${volume.name} does not exist at ${this.folder(volume.name)}`, { volume: volume.name });
   }
 
+  /** As {@link need} of a mount, for a driver that gives the folder `name` in it: a link in its place would lead users elsewhere. */
+  async needWithFolder(volume: DriverVolume, name: string): Promise<VolumeMarker> {
+    const folder = this.folder(volume.name);
+    const calls: readonly FileCall[] = [
+      { do: 'check-folder', path: folder },
+      { do: 'check-folder', path: join(folder, name) },
+    ];
+    // Both go in one convoy.
+    const [marker, { fault }] = await Promise.all([this.need(volume, 'MOUNT_FAILED'), this.#files.run([calls])]);
+    if (fault === undefined) return marker;
+    if (fault.code === 'ENOTDIR') throw this.foreign(volume, `${name} is not a folder`);
+    throw fsFault(toError(fault), `mount of volume ${volume.name}`);
+  }
+
   /**
    * Makes the folder with its marker, and with what `fill` puts into it, in one step. There already: fine.
    *
@@ -248,22 +262,22 @@ export class VolumeFolders {
     const path = join(folder, MARKER_FILE);
     const outcome = await this.#files.run([
       [
-        { do: 'kind-of', path: folder },
+        { do: 'check-folder', path: folder },
         { do: 'read-file', path, bytesMax: MARKER_BYTES_MAX },
       ],
     ]);
-    const { values, fault } = outcome;
-    if (values[0] === 'absent') return undefined;
-    if (values[0] === 'other') return { fault: 'it is not a folder', unreadable: false };
+    const { fault } = outcome;
     if (fault === undefined) {
-      const marker = parseMarker(valueAt(outcome, 1));
+      const marker = parseMarker(valueAt(outcome, 0));
       return 'fault' in marker ? { fault: `${MARKER_FILE}: ${marker.fault}`, unreadable: true } : marker;
     }
-    if (fault.code === 'EFBIG') return { fault: `${MARKER_FILE}: it is ${fault.message}`, unreadable: true };
+    if (fault.code === 'EFBIG') return { fault: `${MARKER_FILE}: it is larger than ${String(MARKER_BYTES_MAX)} bytes`, unreadable: true };
+    if (fault.syscall === 'check-folder') return fault.code === 'ENOENT' ? undefined : { fault: 'it is not a folder', unreadable: false };
     if (!NO_MARKER.has(fault.code)) throw toError(fault);
-    const again = await this.#files.run([[{ do: 'kind-of', path: folder }]]);
-    if (again.fault !== undefined) throw toError(again.fault);
-    return again.values[0] === 'absent' ? undefined : { fault: `it has no ${MARKER_FILE} of Volplane`, unreadable: false };
+    const again = await this.#files.run([[{ do: 'check-folder', path: folder }]]);
+    if (again.fault === undefined) return { fault: `it has no ${MARKER_FILE} of Volplane`, unreadable: false };
+    if (again.fault.code === 'ENOENT') return undefined;
+    throw toError(again.fault);
   }
 
   /** What a create of this volume has left behind when it was cut short; nobody can go on with it after its remove. */

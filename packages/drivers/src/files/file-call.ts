@@ -2,6 +2,8 @@
 export type FileCall =
   /** EEXIST when anything stands there, also a link. */
   | { readonly do: 'check-absent'; readonly path: string }
+  /** ENOENT when nothing stands there, ENOTDIR for anything but a folder, also a link. */
+  | { readonly do: 'check-folder'; readonly path: string }
   /** EMARKER unless `folder` is a folder and the file in it the whole marker of this volume; ENOENT, ELOOP as the kernel says. */
   | { readonly do: 'check-marker'; readonly path: string; readonly folder: string; readonly name: string; readonly uid: string }
   | { readonly do: 'make-folder'; readonly path: string; readonly mode: number; readonly recursive?: boolean }
@@ -15,8 +17,6 @@ export type FileCall =
   | { readonly do: 'remove-file' | 'remove-folder'; readonly path: string }
   /** Only for what no user has written into. Gone: fine. */
   | { readonly do: 'remove-tree'; readonly path: string }
-  /** Answers `absent`, `folder` or `other`; a link is `other`. */
-  | { readonly do: 'kind-of'; readonly path: string }
   /** Answers the text; EFBIG beyond the bound, ELOOP for a link. */
   | { readonly do: 'read-file'; readonly path: string; readonly bytesMax: number }
   /** Answers the entries that begin so, one a line; none when there is no such folder. */

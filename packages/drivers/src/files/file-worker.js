@@ -19,7 +19,7 @@ import {
 import { parentPort } from 'node:worker_threads';
 
 /**
- * The thread of a FileThread: takes convoys of scripts, as JSON, and carries them out with synchronous calls.
+ * The thread of a FileThreads: takes convoys of scripts, as JSON, and carries them out with synchronous calls.
  *
  * @typedef {import('./file-call.js').FileCall} FileCall
  * @typedef {import('./file-call.js').FileScript} FileScript
@@ -66,6 +66,11 @@ function carryOut(call, shared) {
     case 'check-absent':
       if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw fault('EEXIST', 'something is there', call);
       return undefined;
+    case 'check-folder': {
+      const kind = kindOf(path);
+      if (kind !== 'folder') throw fault(kind === 'absent' ? 'ENOENT' : 'ENOTDIR', kind, call);
+      return undefined;
+    }
     case 'check-marker':
       if (kindOf(call.folder) !== 'folder' || !isMarkerOf(readText(path, MARKER_BYTES_MAX, call), call))
         throw fault('EMARKER', 'not the marker of this volume', call);
@@ -97,8 +102,6 @@ function carryOut(call, shared) {
     case 'remove-tree':
       rmSync(path, { recursive: true, force: true });
       return undefined;
-    case 'kind-of':
-      return kindOf(path);
     case 'read-file':
       return readText(path, call.bytesMax, call);
     case 'find-names':

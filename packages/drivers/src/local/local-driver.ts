@@ -4,7 +4,7 @@ import { AppError } from '@volplane/base';
 import { parseDriverName, type DriverInfo, type StringMap } from '@volplane/domain';
 import { findMount, isReadOnly, type MountEntry } from '@volplane/host';
 import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
-import { checkDataFolder, DATA_FOLDER, dataFolderCalls } from '../data-folder.js';
+import { DATA_FOLDER, dataFolderCalls } from '../data-folder.js';
 import type { DriverContext } from '../driver-context.js';
 import { withFsFaults } from '../fs-fault.js';
 import { plainFolderMount } from '../plain-folder-mount.js';
@@ -48,9 +48,11 @@ export class LocalDriver implements VolumeDriver {
   }
 
   async mount(volume: DriverVolume, request: MountRequest, signal: AbortSignal): Promise<string> {
-    const { options } = await this.#folders.need(volume, 'MOUNT_FAILED');
     const target = this.#target(volume);
-    if (findMount(await this.#context.mounts.table(), target) === undefined) await checkDataFolder(this.#folders, volume);
+    const isMounted = findMount(await this.#context.mounts.table(), target) !== undefined;
+    const { options } = isMounted
+      ? await this.#folders.need(volume, 'MOUNT_FAILED')
+      : await this.#folders.needWithFolder(volume, DATA_FOLDER);
     const plan = planLocalMount(options);
     if (plan === undefined) await plainFolderMount(this.#context, target, request.mode, signal);
     else await mountLocal(this.#context, { plan, target, mode: request.mode, volume: volume.name }, signal);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { MountMode } from '@volplane/domain';
 import { findMount } from '@volplane/host';
 import type { DriverVolume, FoundVolume } from '@volplane/ports';
-import { checkDataFolder, DATA_FOLDER, dataFolderCalls } from '../data-folder.js';
+import { DATA_FOLDER, dataFolderCalls } from '../data-folder.js';
 import type { DriverContext } from '../driver-context.js';
 import { makeMountFolder } from '../mount-folder.js';
 import { resolveHost } from '../resolve-host.js';
@@ -46,9 +46,8 @@ export class SubfolderLayout implements MountLayout {
 
   async mount(volume: DriverVolume, request: { readonly target: string; readonly mode: MountMode }, signal: AbortSignal): Promise<void> {
     await this.#ready(signal);
-    await this.#folders.need(volume, 'MOUNT_FAILED');
+    await this.#folders.needWithFolder(volume, DATA_FOLDER);
     const source = join(this.#folders.folder(volume.name), DATA_FOLDER);
-    await checkDataFolder(this.#folders, volume);
     await this.#context.mounts.mount({ type: 'none', source, options: ['bind'], ...request }, signal);
   }
 

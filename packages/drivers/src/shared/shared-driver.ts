@@ -3,7 +3,7 @@ import { AppError, hasReason } from '@volplane/base';
 import { parseDriverName, type AccessMode, type DriverInfo, type StringMap } from '@volplane/domain';
 import { abortMethod, abortRefusal, findMount, findMountOf, isReadOnly, type AbortMethod, type MountEntry } from '@volplane/host';
 import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
-import { checkDataFolder, DATA_FOLDER, dataFolderCalls } from '../data-folder.js';
+import { DATA_FOLDER, dataFolderCalls } from '../data-folder.js';
 import type { DriverContext } from '../driver-context.js';
 import { invalidOption } from '../invalid-option.js';
 import { plainFolderMount } from '../plain-folder-mount.js';
@@ -70,9 +70,8 @@ export class SharedDriver implements VolumeDriver {
 
   async mount(volume: DriverVolume, request: MountRequest, signal: AbortSignal): Promise<string> {
     await checkRoot(this.#context, this.#config);
-    const { options } = await this.#folders.need(volume, 'MOUNT_FAILED');
+    const { options } = await this.#folders.needWithFolder(volume, DATA_FOLDER);
     const target = this.#target(volume);
-    await checkDataFolder(this.#folders, volume);
     if (options[OWN_MOUNT] === 'true') await this.#checkOwnMount(volume, request);
     else await plainFolderMount(this.#context, target, request.mode, signal);
     return target;

@@ -46,10 +46,10 @@ describe('thread for files', () => {
 
   it('ends each round for all before the next begins', async () => {
     const [first, second] = await Promise.all([
-      thread.run([[write('a')], [{ do: 'kind-of', path: at('b') }]]),
+      thread.run([[write('a')], [{ do: 'check-absent', path: at('b') }]]),
       thread.run([[write('b')], [{ do: 'find-names', path: folder.path, prefix: '' }]]),
     ]);
-    expect(first.values).to.deep.equal(['other']);
+    expect(first.fault?.code).to.equal('EEXIST');
     expect(second.values[0]?.split('\n').sort()).to.deep.equal(['a', 'b']);
   });
 
@@ -91,7 +91,9 @@ describe('thread for files', () => {
     await symlink(at('file'), at('link'));
     expect((await thread.run([[{ do: 'read-file', path: at('link'), bytesMax: 100 }]])).fault?.code).to.equal('ELOOP');
     expect((await thread.run([[{ do: 'sync-file', path: at('link') }]])).fault?.code).to.equal('ELOOP');
-    expect((await thread.run([[{ do: 'kind-of', path: at('link') }]])).values).to.deep.equal(['other']);
+    expect((await thread.run([[{ do: 'check-folder', path: at('link') }]])).fault?.code).to.equal('ENOTDIR');
+    expect((await thread.run([[{ do: 'check-folder', path: at('gone') }]])).fault?.code).to.equal('ENOENT');
+    expect((await thread.run([[{ do: 'check-folder', path: folder.path }]])).fault).to.equal(undefined);
     expect((await thread.run([[{ do: 'check-absent', path: at('link') }]])).fault?.code).to.equal('EEXIST');
   });
 
