@@ -83,6 +83,7 @@ class WinstonLogger implements Logger {
 
 /** winston keeps `level`, `message` and `timestamp` for itself. */
 function reserved(fields: Record<string, unknown>): Record<string, unknown> {
+  if (!('level' in fields || 'message' in fields || 'timestamp' in fields)) return fields;
   const { level, message, timestamp, ...rest } = fields;
   return {
     ...rest,
