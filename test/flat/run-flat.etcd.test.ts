@@ -1,9 +1,10 @@
 import { AppError, sleep, systemClock } from '@volplane/base';
 import type { CallContext } from '@volplane/engine';
 import { expect } from 'chai';
-import { persist, TestCluster, type ServiceProcess } from '../cluster/test-cluster.js';
+import { persist, TestCluster } from '../cluster/test-cluster.js';
 import { CALLS, KEPT, NODE, usable, Warned, type Doors } from './calls.js';
-import { CALL_DEADLINE_MS, OUTAGES, RUN_FLAT, type CallId, type Cell, type Outage } from './table.js';
+import { agentOf, bringBack, takeDown } from './outages.js';
+import { CALL_DEADLINE_MS, OUTAGES, RUN_FLAT, type CallId, type Cell } from './table.js';
 
 /**
  * Holds real processes to every cell of the run-flat table (docs/operations.md), twice in each outage: at once, and after the
@@ -34,7 +35,7 @@ describe('run flat', function () {
       );
       await Promise.all(prepared);
       const before = await attachment();
-      await takeDown(outage);
+      await takeDown(cluster, outage);
       const faults: string[] = [];
       for (const moment of MOMENTS) {
         const checks = calls.map((call) => faultOf(call, nameOf(call, moment), RUN_FLAT[call][outage], moment));
@@ -44,7 +45,7 @@ describe('run flat', function () {
         // What is looked at is what a session's end does, so there is nothing but time to wait for.
         if (moment === 'at once') await sleep(systemClock, SESSION_TTL_MS + 1_000);
       }
-      await bringBack(outage);
+      await bringBack(cluster, outage);
       await cluster.settled();
       expect(faults).to.deep.equal([]);
       expect(await attachment(), 'mounted all the time, under the same claim').to.deep.equal(before);
@@ -68,13 +69,7 @@ describe('run flat', function () {
   }
 
   function openDoors(): Doors {
-    return { agent: cluster.client(agentOfNode()), manager: cluster.client(...cluster.managers) };
-  }
-
-  function agentOfNode(): ServiceProcess {
-    const agent = cluster.agents.find((each) => each.name === NODE);
-    if (agent === undefined) throw new Error('the cluster has the node');
-    return agent;
+    return { agent: cluster.client(agentOf(cluster)), manager: cluster.client(...cluster.managers) };
   }
 
   async function attachment(): Promise<unknown> {
@@ -82,33 +77,6 @@ describe('run flat', function () {
     const { agent } = openDoors();
     const { attachments, mountIds } = await persist(() => agent.getVolume({ name: KEPT.global }, context()));
     return { attachments, mountIds };
-  }
-
-  function hit(outage: Outage): readonly { kill(): Promise<void>; restart(): Promise<void> }[] {
-    const asServer = (service: ServiceProcess): ReturnType<typeof hit>[number] => ({
-      kill: () => service.kill('SIGKILL'),
-      restart: () => service.start(),
-    });
-    switch (outage) {
-      case 'etcd':
-        return [cluster.etcd];
-      case 'NATS':
-        return [cluster.nats];
-      case 'all managers':
-        return cluster.managers.map(asServer);
-      case 'one manager':
-        return cluster.managers.slice(0, 1).map(asServer);
-      case "this node's agent":
-        return [asServer(agentOfNode())];
-    }
-  }
-
-  async function takeDown(outage: Outage): Promise<void> {
-    await Promise.all(hit(outage).map((server) => server.kill()));
-  }
-
-  async function bringBack(outage: Outage): Promise<void> {
-    await Promise.all(hit(outage).map((server) => server.restart()));
   }
 });
 

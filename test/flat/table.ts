@@ -89,10 +89,23 @@ export const RUN_FLAT: Readonly<Record<CallId, Readonly<Record<Outage, Cell>>>> 
 
 export const OUTAGES = ['etcd', 'NATS', 'all managers', 'one manager', "this node's agent"] as const satisfies readonly Outage[];
 
+/** `cut off`: at the deadline of the node's session, by the one that is named; of two the first. */
+export type Fate = 'stays' | 'cut off by guardian or agent' | 'cut off by the guardian';
+
+/** What becomes of mounts under the policy `lease` that are in use when the outage begins; lease-mounts.root.test.ts enforces it. */
+export const LEASE_MOUNTS: Readonly<Record<Outage, Fate>> = {
+  etcd: 'cut off by guardian or agent',
+  NATS: 'cut off by guardian or agent',
+  'all managers': 'cut off by guardian or agent',
+  'one manager': 'stays',
+  "this node's agent": 'cut off by the guardian',
+};
+
 /** What becomes of mounts that are in use when the outage begins. */
-export const KEPT_MOUNTED: Readonly<Record<string, Readonly<Record<Outage, 'stays'>>>> = {
+export const KEPT_MOUNTED: Readonly<Record<string, Readonly<Record<Outage, Fate>>>> = {
   'a mounted local volume': everywhere('stays'),
   'a mounted global volume, policy manual or storage': everywhere('stays'),
+  'a mounted global volume, policy lease': LEASE_MOUNTS,
 };
 
 function everywhere<T>(cell: T): Readonly<Record<Outage, T>> {

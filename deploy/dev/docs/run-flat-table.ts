@@ -9,8 +9,9 @@ export function runFlatTable(): string {
   return [
     `Every cell is enforced on real processes (\`test/flat\`). Each call has a deadline of ${seconds} s and none reaches it: what fails, fails before, with`,
     'the reason given; every one of them is to be repeated. "then" is what is told once the session of the node has ended. "works, late" means that the',
-    'call may first fail as given and works at the latest when the session of the node that is gone has ended. Agents do not serve watches. Volumes that exist are owned by this node: a removal that has',
-    'begun waits for it, until it is back or declared lost.',
+    'call may first fail as given and works at the latest when the session of the node that is gone has ended. Volumes that exist are owned by this node: a removal that has',
+    'begun waits for it, until it is back or declared lost. "cut off" happens at the deadline of the session of the node, one session TTL after its last answered heartbeat was sent:',
+    'open descriptors of the mount fail, then it is gone.',
     '',
     markdownTable(['Call', ...OUTAGES.map((outage) => `${outage} down`)], [...rows, ...kept]),
   ].join('\n');

@@ -15,6 +15,7 @@ describe('LeaseGuard', () => {
   let armed: ArmedMount[];
   let alive: boolean;
   let guard: LeaseGuard;
+  let remainingMs: number;
   let clock: ManualClock;
   let tell: (alive: boolean) => void;
 
@@ -47,7 +48,8 @@ describe('LeaseGuard', () => {
       disarm: () => Promise.resolve(),
       list: () => Promise.resolve(armed),
     };
-    guard = new LeaseGuard({ guardian, remainingMs: () => 4_000, clock, log: silentLogger });
+    remainingMs = 4_000;
+    guard = new LeaseGuard({ guardian, remainingMs: () => remainingMs, clock, log: silentLogger });
   });
 
   const mount = (): Promise<string> => {
@@ -85,6 +87,14 @@ describe('LeaseGuard', () => {
       granted: { ...granted, spec: { ...granted.spec, takeover: 'manual' } },
     } as unknown as Held);
     expect(steps).to.deep.equal(['armed']);
+  });
+
+  it('arms with a deadline that has passed while the session is not back: the old one is not known to anybody', async () => {
+    const spec = { driver: info.name, options: {}, labels: {}, accessMode: 'single-node-writer', takeover: 'lease' };
+    const record = { name: 'data', state: 'held', mountIds: ['c1'], granted: { uid, epoch: 2, spec } } as unknown as Held; // whatever else a record has is not looked at
+    remainingMs = -7;
+    await guard.rearm(able, volume, record);
+    expect(armed).to.deep.equal([{ uid, target: '/mnt/data', method: 'shutdown', deadlineMs: 993 }]);
   });
 
   it('mounts nothing where there is no guardian at all', async () => {

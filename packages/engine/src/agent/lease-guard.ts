@@ -39,7 +39,11 @@ export class LeaseGuard {
     return await guardian.gate(volume.uid, MOUNT_MS_MAX, mount);
   }
 
-  /** After a restart: what is lease-bound and unarmed is armed again, with the deadline that is left. */
+  /**
+   * After a restart: what is lease-bound and unarmed is armed again, with the deadline that is left. Before the session is back none is:
+   * the old deadline was in the guardian's file alone, and whoever does not know it takes it as passed, for a later one than it was
+   * would be a takeover beside a usable mount. The mount is cut off.
+   */
   async rearm(driver: Abortable, volume: DriverVolume, record: MountRecord): Promise<void> {
     if (record.granted?.spec.takeover !== 'lease') return;
     const guardian = this.#guardian;
