@@ -132,4 +132,15 @@ const MIXES: readonly Mix[] = [
     brake: DEFAULT_BRAKE,
   },
   ...AIMED_MIXES,
+  {
+    ...ALL,
+    // Machines lose their power, and their disks what was not synced.
+    name: 'machines',
+    volumes: 2,
+    kinds: [MANUAL, LEASE],
+    callEveryMs: 50,
+    calls: { create: 6, mount: 60, end: 30, remove: 1, transfer: 1 },
+    faultEveryMs: 500,
+    faults: { 'power-cycle': 8, 'kill-agent': 3, congest: 1, storm: 3, 'late-watch': 1, operator: 1 },
+  },
 ];

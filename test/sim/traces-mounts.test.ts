@@ -135,6 +135,7 @@ describe('traces of mounts', () => {
     await script.settle(script.mount('n1', 'vol', 'c2'));
     script.world.killAgent(script.node('n1'));
     script.world.startAgent(script.node('n1'));
+    await script.until(() => script.node('n1').agent !== undefined, 'the agent is back');
     await script.settle(script.unmount('n1', 'vol', 'c1'));
     expect(script.record('n1', 'vol')).to.deep.include({ state: 'held', mountIds: ['c2'] });
     expect(script.kernelMount('n1')?.usable).to.equal(true);

@@ -80,6 +80,8 @@ export interface SimNode {
   machine: ProcessClock;
   /** When the last of them ends. */
   helpersUntilMs: number;
+  /** Starts of the machine. */
+  boots: number;
   powered: boolean;
 }
 
@@ -103,10 +105,12 @@ export class World {
   script: MessageRule | undefined;
   events = 0;
   #managersStarted = 0;
+  readonly #powerRandom: ReturnType<typeof seededRandom>;
 
   constructor(options: WorldOptions) {
     this.options = options;
     this.random = seededRandom(options.seed);
+    this.#powerRandom = seededRandom(options.seed + 1_000_000_007);
     this.checks = new Checks(options.mix.brake, {
       leaseLeftMs: (node, uid) => this.#leaseLeftMs(node, uid),
       isMounted: (name, uid) => this.nodes.find((node) => node.name === name)?.kernel.findMount(uid)?.usable === true,
@@ -214,15 +218,18 @@ export class World {
 
   powerOn(node: SimNode): void {
     node.powered = true;
+    node.boots += 1;
     node.machine = new ProcessClock(this.time, node.rate);
     this.startGuardian(node);
     this.startAgent(node);
   }
 
-  /** The machine loses its power: agent, guardian and every mount are gone. */
+  /** The machine loses its power: agent, guardian and every mount are gone, and of the writes since the last sync all but a few. */
   powerOff(node: SimNode): void {
-    this.trace(`node ${node.name} loses its power`);
     this.killAgent(node);
+    const survivors = this.#powerRandom.int(node.disk.cached + 1);
+    this.trace(`node ${node.name} loses its power, and its disk the last ${String(node.disk.cached - survivors)} writes`);
+    node.disk.losePower(survivors);
     node.machine.kill();
     node.helpersUntilMs = 0;
     node.guardian?.clock.kill();
@@ -255,7 +262,10 @@ export class World {
         return fault;
       },
     });
-    const journal = node.disk.open({ beforeSync: () => this.#delay(clock, this.weather.diskDelayMsMax) });
+    const journal = node.disk.open({
+      beforeAppend: () => this.#delay(clock, this.weather.diskDelayMsMax / 2),
+      beforeSync: () => this.#delay(clock, this.weather.diskDelayMsMax),
+    });
     const guardianLink = new SimGuardianLink(
       () => node.guardian,
       clock,
@@ -265,6 +275,7 @@ export class World {
       node: node.name,
       labels: {},
       version: 'sim',
+      boot: String(node.boots),
       journal,
       bus: this.network.open(node.name),
       drivers: [driver],
@@ -333,6 +344,7 @@ export class World {
       agent: undefined,
       machine: new ProcessClock(this.time, 1),
       helpersUntilMs: 0,
+      boots: 0,
       powered: false,
     };
   }

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { AppError, assert, type Logger, type Random } from '@volplane/base';
-import { JOURNAL_LIMITS, type Journal } from '@volplane/ports';
+import { AppError, assert, systemClock, type Clock, type Logger, type Random } from '@volplane/base';
+import { JOURNAL_LIMITS, type Journal, type JournalGrade } from '@volplane/ports';
 import { syncDirectory, writeFileAtomic } from './atomic-file.js';
 import { lockFolder, type FolderLock } from './folder-lock.js';
 import { encodeChanges, encodeHeader, encodeRecord, encodeSnapshot, parseJournal, type ParsedJournal } from './journal-format.js';
@@ -12,6 +12,7 @@ export interface FileJournalOptions {
   readonly folder: string;
   readonly log: Logger;
   readonly random?: Random;
+  readonly clock?: Clock;
   /** Tests put a failing disk here. */
   readonly openLog?: (path: string, sizeBytes: number) => Promise<LogFile>;
 }
@@ -23,13 +24,22 @@ export class FileJournal implements Journal {
   readonly #path: string;
   readonly #lock: FolderLock;
   readonly #state = new Map<string, unknown>();
-  readonly #waiting: Write[] = [];
+  /** Not in the file yet. */
+  readonly #unwritten: Write[] = [];
+  /** In the file, and their callers wait for the sync. */
+  readonly #unsynced: Write[] = [];
   #log: LogFile;
+  /** Numbers of the last record in the file, and of the last that is surely durable. */
   #seq: number;
+  #syncedSeq: number;
   #logBytes: number;
   #compactAtBytes: number;
   #pendingBytes = 0;
-  #flushing: Promise<void> | undefined;
+  #appendPlanned = false;
+  #compacting = false;
+  /** The syncs and compactions that are wanted, one after the other. */
+  #working: Promise<void> | undefined;
+  #cancelSync: (() => void) | undefined;
   #failure: AppError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -74,6 +84,7 @@ export class FileJournal implements Journal {
     this.#lock = lock;
     this.#log = log;
     this.#seq = parsed.seq;
+    this.#syncedSeq = parsed.seq;
     this.#logBytes = parsed.goodBytes;
     this.#compactAtBytes = compactAt(parsed.snapshotBytes);
     for (const { puts, deletes } of parsed.records) {
@@ -92,7 +103,7 @@ export class FileJournal implements Journal {
     }
   }
 
-  async write(changes: Readonly<Record<string, unknown>>): Promise<void> {
+  async write(changes: Readonly<Record<string, unknown>>, grade: JournalGrade = 'synced'): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#closing !== undefined) throw new AppError('SHUTTING_DOWN', 'the journal is closed');
     const entries = Object.entries(changes).map(([key, value]) => [key, toJson(key, value)] as const);
@@ -101,12 +112,11 @@ export class FileJournal implements Journal {
     this.#checkBounds(bytes);
     this.#apply(entries);
     this.#pendingBytes += bytes + WRITE_OVERHEAD_BYTES;
-    const durable = new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ text, bytes, resolve, reject });
+    const written = new Promise<void>((resolve, reject) => {
+      this.#unwritten.push({ text, bytes, grade, resolve, reject });
     });
-    // In a later turn, so that writes of one turn share a sync.
-    this.#flushing ??= Promise.resolve().then(() => this.#flush());
-    await durable;
+    this.#planAppend();
+    await written;
   }
 
   close(): Promise<void> {
@@ -134,61 +144,120 @@ export class FileJournal implements Journal {
     }
   }
 
-  async #flush(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0);
-      try {
-        // One batch at a time: a batch is on the disk before the next is begun, the format relies on it.
-        await this.#append(batch);
-        for (const write of batch) {
-          this.#pendingBytes -= write.bytes + WRITE_OVERHEAD_BYTES;
-          write.resolve();
-        }
-        if (this.#logBytes > this.#compactAtBytes) await this.#compact();
-      } catch (error) {
-        this.#fail(error, batch);
-      }
+  /** When all that can run now has run, so that what it writes shares a system call. A compaction appends what came meanwhile. */
+  #planAppend(): void {
+    if (this.#appendPlanned || this.#compacting) return;
+    this.#appendPlanned = true;
+    process.nextTick(() => {
+      this.#appendPlanned = false;
+      if (!this.#compacting) this.#append();
+    });
+  }
+
+  #append(): void {
+    const batch = this.#unwritten.splice(0);
+    if (batch.length === 0) return;
+    try {
+      const next = this.#seq + 1;
+      const lines = Buffer.from(batch.map(({ text }, index) => encodeRecord(next + index, this.#syncedSeq + 1, text)).join(''));
+      this.#log.append(lines);
+      this.#seq += batch.length;
+      this.#logBytes += lines.length;
+    } catch (error) {
+      this.#fail(error, batch);
+      return;
     }
-    this.#flushing = undefined;
+    for (const write of batch) {
+      if (write.grade === 'synced') this.#unsynced.push(write);
+      else this.#finish(write);
+    }
+    this.#planSync();
   }
 
-  async #append(batch: readonly Write[]): Promise<void> {
-    const first = this.#seq + 1;
-    const lines = Buffer.from(batch.map(({ text }, index) => encodeRecord(first + index, first, text)).join(''));
-    await this.#log.append(lines);
-    this.#seq += batch.length;
-    this.#logBytes += lines.length;
+  #planSync(): void {
+    if (this.#failure !== undefined || this.#seq === this.#syncedSeq) return;
+    if (this.#unsynced.length > 0 || this.#logBytes > this.#compactAtBytes || this.#closing !== undefined) this.#work();
+    else
+      this.#cancelSync ??= (this.#options.clock ?? systemClock).after(SYNC_AFTER_MS, () => {
+        this.#work();
+      });
   }
 
-  /** Replaces the file by one that holds the state and no history. What waits is in it already, and is appended again. */
+  /** One sync at a time; the next is for all that came meanwhile. */
+  #work(): void {
+    this.#working ??= this.#syncAndCompact()
+      .catch((error: unknown) => {
+        this.#fail(error, []);
+      })
+      .finally(() => {
+        this.#working = undefined;
+        this.#planSync();
+      });
+  }
+
+  async #syncAndCompact(): Promise<void> {
+    await this.#sync();
+    if (this.#logBytes > this.#compactAtBytes) await this.#compact();
+  }
+
+  async #sync(): Promise<void> {
+    this.#cancelSync?.();
+    this.#cancelSync = undefined;
+    const upTo = this.#seq;
+    const waiting = this.#unsynced.length;
+    await this.#log.sync();
+    this.#syncedSeq = upTo;
+    for (const write of this.#unsynced.splice(0, waiting)) this.#finish(write);
+  }
+
+  /** Replaces the file by one that holds the state and no history. What is not in the file is in it already, and is appended again. */
   async #compact(): Promise<void> {
-    const { text, seq } = encodeSnapshot(this.#state);
-    const content = Buffer.from(text);
-    await writeFileAtomic(this.#path, content);
-    await this.#log.close();
-    this.#log = await (this.#options.openLog ?? openLogFile)(this.#path, content.length);
-    this.#seq = seq;
-    this.#options.log.debug('journal compacted', { path: this.#path, fromBytes: this.#logBytes, toBytes: content.length });
-    this.#logBytes = content.length;
-    this.#compactAtBytes = compactAt(content.length);
+    this.#compacting = true;
+    try {
+      const { text, seq } = encodeSnapshot(this.#state);
+      const content = Buffer.from(text);
+      await writeFileAtomic(this.#path, content);
+      await this.#log.close();
+      this.#log = await (this.#options.openLog ?? openLogFile)(this.#path, content.length);
+      this.#seq = seq;
+      this.#syncedSeq = seq;
+      this.#options.log.debug('journal compacted', { path: this.#path, fromBytes: this.#logBytes, toBytes: content.length });
+      this.#logBytes = content.length;
+      this.#compactAtBytes = compactAt(content.length);
+      for (const write of this.#unsynced.splice(0)) this.#finish(write);
+    } finally {
+      this.#compacting = false;
+    }
+    this.#append();
+  }
+
+  #finish(write: Write): void {
+    this.#pendingBytes -= write.bytes + WRITE_OVERHEAD_BYTES;
+    write.resolve();
   }
 
   /** After a failed write or sync nobody knows what the disk holds, so nothing is promised any more. */
   #fail(cause: unknown, batch: readonly Write[]): void {
-    const failure = new AppError(
-      'DISK_FAILED',
-      `the journal ${this.#path} cannot be written; this process must be restarted`,
-      { path: this.#path },
-      cause,
-    );
+    const failure =
+      this.#failure ??
+      new AppError(
+        'DISK_FAILED',
+        `the journal ${this.#path} cannot be written; this process must be restarted`,
+        { path: this.#path },
+        cause,
+      );
+    if (this.#failure === undefined) this.#options.log.error('journal failed', { path: this.#path, error: failure });
     this.#failure = failure;
-    this.#options.log.error('journal failed', { path: this.#path, error: failure });
-    // Of the batch, what was resolved before the failure stays so.
-    for (const write of [...batch, ...this.#waiting.splice(0)]) write.reject(failure);
+    // What was resolved before the failure stays so.
+    for (const write of [...batch, ...this.#unsynced.splice(0), ...this.#unwritten.splice(0)]) write.reject(failure);
   }
 
   async #close(): Promise<void> {
-    await this.#flushing;
+    // A compaction appends what waits; else it is done here.
+    if (!this.#compacting) this.#append();
+    this.#planSync();
+    while (this.#working !== undefined) await this.#working;
+    this.#cancelSync?.();
     try {
       await this.#log.close();
     } finally {
@@ -200,6 +269,7 @@ export class FileJournal implements Journal {
 interface Write {
   readonly text: string;
   readonly bytes: number;
+  readonly grade: JournalGrade;
   readonly resolve: () => void;
   readonly reject: (error: AppError) => void;
 }
@@ -212,6 +282,9 @@ interface Opened {
 }
 
 const FILE_NAME = 'journal';
+
+/** Kept writes are synced this long after them at the latest, so that a failing disk is found while this process still knows everything. */
+const SYNC_AFTER_MS = 1_000;
 
 /** What a waiting write costs beside its text. */
 const WRITE_OVERHEAD_BYTES = 64;

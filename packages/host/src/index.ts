@@ -19,6 +19,7 @@ export { RunningPrograms, type RunningProgramsOptions } from './programs/running
 export { FileJournal, type FileJournalOptions } from './file-journal.js';
 export { lockFolder, type FolderLock } from './folder-lock.js';
 export { bootMs } from './guardian/boot-clock.js';
+export { readBootId } from './boot-id.js';
 export { GuardianClient, type GuardianClientOptions } from './guardian/guardian-client.js';
 export { GuardianServer, type GuardianServerOptions } from './guardian/guardian-server.js';
 export {

@@ -3,11 +3,10 @@ import { AppError } from '@volplane/base';
 
 /**
  * The journal's file: lines of `<crc32 of the JSON, 8 hex digits> <JSON>`. The first is the header; then come the records of
- * the snapshot, which were durable before the file had its name; then the records that were appended, in batches, each
- * batch durable before the next was begun.
+ * the snapshot, which were durable before the file had its name; then the records that were appended.
  *
- * A record is `[seq, batch, puts, deletes]`: its number from 1 on, and the number of the first record of its batch. So a
- * reader can tell a batch that a crash tore (never acknowledged) from a loss in the middle (acknowledged, refused).
+ * A record is `[seq, unsynced, puts, deletes]`: its number from 1 on, and the number of the first record that was not known to be durable
+ * when this one was written. So a reader can tell what the end of the machine may tear (from there on) from a loss in the middle (refused).
  */
 export interface JournalRecord {
   readonly puts: Readonly<Record<string, unknown>>;

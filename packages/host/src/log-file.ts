@@ -1,9 +1,15 @@
+import { writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 
 /** A file that only grows. */
 export interface LogFile {
-  /** Durable when it resolves. After a rejection nothing is known about what the file holds at its end. */
-  append(bytes: Buffer): Promise<void>;
+  /**
+   * With the operating system when it returns: read back whole after the end of this process, however it ends, not after the end of
+   * the machine. After a throw nothing is known about what the file holds at its end.
+   */
+  append(bytes: Buffer): void;
+  /** What was appended before the call is durable when it resolves. After a rejection nothing is known. */
+  sync(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -24,16 +30,17 @@ export async function openLogFile(path: string, sizeBytes: number): Promise<LogF
   }
   let position = sizeBytes;
   return {
-    async append(bytes) {
+    // Into the page cache: 20 µs in this thread, where a way through the thread pool costs 100.
+    append(bytes) {
       let written = 0;
       while (written < bytes.length) {
         // A full disk takes a part and refuses the rest.
-        const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position);
-        written += bytesWritten;
-        position += bytesWritten;
+        const count = writeSync(file.fd, bytes, written, bytes.length - written, position);
+        written += count;
+        position += count;
       }
-      await file.datasync();
     },
+    sync: () => file.datasync(),
     close: () => file.close(),
   };
 }

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { silentLogger, systemRandom, type Logger } from '@volplane/base';
-import { gate, journalContract, rejection, waitFor } from '@volplane/testkit';
+import { gate, journalContract, ManualClock, rejection, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
 import { FileJournal, type FileJournalOptions } from '../src/file-journal.js';
-import { encodeChanges, encodeHeader, encodeRecord } from '../src/journal-format.js';
+import { encodeChanges, encodeHeader, encodeRecord, parseJournal } from '../src/journal-format.js';
 import { openLogFile } from '../src/log-file.js';
 
 let folder: string;
@@ -182,6 +182,29 @@ describe('file journal', () => {
     expect(keys).to.deep.equal(['a', 'e']);
   });
 
+  it('cuts off kept writes behind a tear, whatever came after them without a sync', async () => {
+    const journal = await open();
+    await journal.write({ a: 1 });
+    for (const key of ['b', 'c', 'd']) await journal.write({ [key]: 1 }, 'kept');
+    const path = join(folder, 'journal');
+    const content = await readFile(path, 'utf8');
+    await journal.close();
+    // The machine ends, and of the last pages the earliest is not on the disk.
+    await writeFile(path, content.replace('"b"', '"x"'));
+    expect([...(await own()).entries('')]).to.deep.equal([['a', 1]]);
+  });
+
+  it('refuses the loss of a kept write that a later sync has made durable', async () => {
+    const journal = await open();
+    await journal.write({ b: 1 }, 'kept');
+    await journal.write({ c: 1 });
+    await journal.write({ d: 1 });
+    await journal.close();
+    const path = join(folder, 'journal');
+    await writeFile(path, (await readFile(path, 'utf8')).replace('"b"', '"x"'));
+    expect((await rejection(open())).reason).to.equal('DOCUMENT_INVALID');
+  });
+
   it('refuses damage in the middle and leaves the file as it is', async () => {
     const journal = await open();
     for (const key of ['a', 'b', 'c']) await journal.write({ [key]: 'value' });
@@ -228,33 +251,36 @@ describe('file journal', () => {
   });
 
   describe('on a disk that the test holds', () => {
-    /** Counts the appends and lets each pass when `permit` allows. */
-    function heldDisk(permit: (append: number) => Promise<void>): { readonly appends: () => number; readonly openLog: typeof openLogFile } {
-      let appends = 0;
+    /** Counts the syncs and lets each pass when `permit` allows. */
+    function heldDisk(permit: (sync: number) => Promise<void>): { readonly syncs: () => number; readonly openLog: typeof openLogFile } {
+      let syncs = 0;
       const openLog: typeof openLogFile = async (path, sizeBytes) => {
         const file = await openLogFile(path, sizeBytes);
         return {
-          async append(bytes) {
-            appends += 1;
-            await permit(appends);
-            await file.append(bytes);
+          append: (bytes) => {
+            file.append(bytes);
+          },
+          async sync() {
+            syncs += 1;
+            await permit(syncs);
+            await file.sync();
           },
           close: () => file.close(),
         };
       };
-      return { appends: () => appends, openLog };
+      return { syncs: () => syncs, openLog };
     }
 
     it('shares one sync among all that wait', async () => {
       const first = gate();
-      const disk = heldDisk((append) => (append === 1 ? first.opened : Promise.resolve()));
+      const disk = heldDisk((sync) => (sync === 1 ? first.opened : Promise.resolve()));
       const journal = await own({ ...disk });
       const early = [journal.write({ early: 1 }), journal.write({ early: 2 })];
-      await waitFor(() => disk.appends() === 1, { what: 'the first batch is on its way' });
+      await waitFor(() => disk.syncs() === 1, { what: 'the first sync is on its way' });
       const late = Array.from({ length: 64 }, (_, number) => journal.write({ [`late/${String(number)}`]: number }));
       first.open();
       await Promise.all([...early, ...late]);
-      expect(disk.appends()).to.equal(2);
+      expect(disk.syncs()).to.equal(2);
     });
 
     it('does not resolve before the disk has it', async () => {
@@ -263,15 +289,71 @@ describe('file journal', () => {
       const journal = await own({ ...disk });
       let resolved = false;
       const written = journal.write({ key: 1 }).then(() => (resolved = true));
-      await waitFor(() => disk.appends() === 1, { what: 'the batch is on its way' });
+      await waitFor(() => disk.syncs() === 1, { what: 'the sync is on its way' });
       expect(resolved).to.equal(false);
       expect(journal.get('key')).to.equal(1);
       sync.open();
       await written;
     });
 
+    it('waits for no sync with what is only kept, and has it in the file then', async () => {
+      const sync = gate();
+      const disk = heldDisk(() => sync.opened);
+      const journal = await own({ ...disk });
+      const written = journal.write({ a: 1 });
+      await waitFor(() => disk.syncs() === 1, { what: 'a sync is on its way' });
+      await journal.write({ b: 2 }, 'kept');
+      expect(keysOf(await readFile(join(folder, 'journal')))).to.deep.equal(['a', 'b']);
+      sync.open();
+      await written;
+    });
+
+    it('syncs what is kept a second later, once for all of it', async () => {
+      const clock = new ManualClock();
+      const disk = heldDisk(() => Promise.resolve());
+      const journal = await own({ ...disk, clock });
+      for (const key of ['a', 'b', 'c']) await journal.write({ [key]: 1 }, 'kept');
+      expect(disk.syncs()).to.equal(0);
+      await clock.advance(999);
+      expect(disk.syncs()).to.equal(0);
+      await clock.advance(1);
+      expect(disk.syncs()).to.equal(1);
+      await clock.advance(10_000);
+      expect(disk.syncs()).to.equal(1);
+      await journal.write({ d: 1 }, 'kept');
+      await clock.advance(1_000);
+      expect(disk.syncs()).to.equal(2);
+    });
+
+    it('syncs once with the last synced write what was kept before it, and again what was kept during that sync', async () => {
+      const clock = new ManualClock();
+      const first = gate();
+      const disk = heldDisk((sync) => (sync === 1 ? first.opened : Promise.resolve()));
+      const journal = await own({ ...disk, clock });
+      await journal.write({ a: 1 }, 'kept');
+      const written = journal.write({ b: 1 });
+      await waitFor(() => disk.syncs() === 1, { what: 'the sync is on its way' });
+      await journal.write({ c: 1 }, 'kept');
+      first.open();
+      await written;
+      await clock.advance(1_000);
+      expect(disk.syncs()).to.equal(2);
+    });
+
+    it('fails for good when the disk refuses what was kept', async () => {
+      const clock = new ManualClock();
+      const disk = heldDisk(() => Promise.reject(new Error('planted')));
+      const journal = await own({ ...disk, clock });
+      await journal.write({ a: 1 }, 'kept');
+      await clock.advance(1_000);
+      await waitFor(async () => (await journal.write({ b: 1 }, 'kept').catch((error: unknown) => error)) !== undefined, {
+        what: 'it has failed',
+      });
+      expect((await rejection(journal.write({ c: 1 }, 'kept'))).reason).to.equal('DISK_FAILED');
+    });
+
     it('fails for good when the disk fails, and the next process has what was acknowledged', async () => {
-      const disk = heldDisk((append) => (append === 2 ? Promise.reject(new Error('planted')) : Promise.resolve()));
+      const disk = heldDisk((sync) => (sync === 2 ? Promise.reject(new Error('planted')) : Promise.resolve()));
       const journal = await open({ ...disk });
       await journal.write({ kept: true });
       const failing = [rejection(journal.write({ a: 1 })), rejection(journal.write({ b: 1 }))];
@@ -279,9 +361,10 @@ describe('file journal', () => {
       const later = await rejection(journal.write({ c: 1 }));
       expect(later.reason).to.equal('DISK_FAILED');
       expect(later.cause).to.have.property('message', 'planted');
-      expect(disk.appends()).to.equal(2);
+      expect(disk.syncs()).to.equal(2);
       await journal.close();
-      expect([...(await own()).entries('')]).to.deep.equal([['kept', true]]);
+      const next = await own();
+      expect([next.get('kept'), next.get('c')]).to.deep.equal([true, undefined]);
     });
 
     it('fails for good when it cannot compact', async () => {
@@ -305,6 +388,11 @@ async function killed(child: ChildProcess): Promise<void> {
   const exited = once(child, 'exit');
   child.kill('SIGKILL');
   await exited;
+}
+
+/** The keys that were written, in their order. */
+function keysOf(content: Buffer): readonly string[] {
+  return parseJournal(content, 'journal').records.flatMap(({ puts }) => Object.keys(puts));
 }
 
 function lastLineBytes(content: Buffer): number {

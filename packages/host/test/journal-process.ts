@@ -3,7 +3,7 @@ import { FileJournal } from '../src/file-journal.js';
 
 /**
  * A process of its own for the tests: opens the journal in the folder of its first argument, says `open`, and with a
- * second argument writes for ever, eight at a time, saying the number of each write when it is acknowledged. It goes on
+ * second argument writes for ever, eight at a time and of both grades, saying the number of each write when it is acknowledged. It goes on
  * at the number in the second argument.
  */
 const [folder = '', from] = process.argv.slice(2);
@@ -17,7 +17,8 @@ async function writer(): Promise<never> {
   for (;;) {
     const number = (next += 1);
     // Each writer waits for its own write: eight share a sync.
-    await journal.write({ [`written/${String(number % 100)}`]: { number, filler: 'x'.repeat(5_000) }, last: number });
+    const changes = { [`written/${String(number % 100)}`]: { number, filler: 'x'.repeat(5_000) }, last: number };
+    await journal.write(changes, number % 2 === 0 ? 'synced' : 'kept');
     process.stdout.write(`${String(number)}\n`);
   }
 }

@@ -16,6 +16,9 @@ import type { DriverInfo, MountMode, StringMap, VolumeName, VolumeUid } from '@v
 export interface VolumeDriver {
   readonly info: DriverInfo;
 
+  /** A mount leaves something behind when the machine ends, such as a disk that a plugin attached; only an unmount takes it away. */
+  readonly outlivesMachine?: boolean;
+
   /**
    * Checks options before anything is recorded. No I/O beyond the driver's own configuration.
    *

@@ -1,8 +1,15 @@
 /**
+ * What a write survives once it resolves. `synced`: the loss of power. `kept`: the end of the process, however it ends; when the machine
+ * ends, the kept writes of the last moments may be lost, the latest ones first: never an earlier one without those after it.
+ */
+export type JournalGrade = 'synced' | 'kept';
+
+/**
  * The agent's durable memory: a small map of JSON values, held in memory whole, every write on disk before it resolves.
  *
  * The proof of an implementation is `journalContract` in testkit; the real one is FileJournal in host (a log with
- * group fsync and an atomically replaced snapshot), the simulated one loses what had not resolved at a crash.
+ * group fsync and an atomically replaced snapshot), the simulated one loses at a crash what had not resolved, and at the loss
+ * of power what was not synced.
  */
 export interface Journal {
   /** The value as last written, durable or on its way. Treat it as read-only. */
@@ -14,12 +21,13 @@ export interface Journal {
   /**
    * Applies all changes at once: after a crash all of them are there or none. `undefined` deletes. Values are copied.
    *
-   * Visible to `get` at once, durable when it resolves. Writes become durable in the order of their calls.
+   * Visible to `get` at once, on disk as `grade` says when it resolves; absent = `synced`. Writes get there in the order of their
+   * calls, and a synced one takes every one before it along.
    *
    * @throws AppError TOO_LARGE, OVERLOADED when too much waits for a slow disk, SHUTTING_DOWN after `close` (all three:
    * nothing was changed); DISK_FAILED; then nothing can be promised any more and every later write fails as well
    */
-  write(changes: Readonly<Record<string, unknown>>): Promise<void>;
+  write(changes: Readonly<Record<string, unknown>>, grade?: JournalGrade): Promise<void>;
 
   /** Waits for the writes in hand; later ones are refused. Safe to call again. */
   close(): Promise<void>;

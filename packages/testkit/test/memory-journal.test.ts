@@ -89,4 +89,38 @@ describe('memory journal', () => {
     open().crash();
     open();
   });
+
+  it('has after a crash what was kept, and what was written before it', async () => {
+    const journal = open();
+    const synced = watch(journal.write({ a: 1 }));
+    await journal.write({ b: 1 }, 'kept');
+    const late = watch(journal.write({ c: 1 }));
+    await clock.advance(0);
+    expect([synced.state, late.state]).to.deep.equal(['waiting', 'waiting']);
+    journal.crash();
+    expect([...open().entries('')].map(([key]) => key)).to.deep.equal(['a', 'b']);
+  });
+
+  it('loses with the power what was not synced, the latest writes first', async () => {
+    const journal = open();
+    const synced = journal.write({ a: 1 });
+    await clock.advance(10);
+    await synced;
+    for (const key of ['b', 'c', 'd']) await journal.write({ [key]: 1 }, 'kept');
+    expect(disk.cached).to.equal(3);
+    journal.crash();
+    disk.losePower(2);
+    expect([...open().entries('')].map(([key]) => key)).to.deep.equal(['a', 'b', 'c']);
+  });
+
+  it('makes durable with a synced write what was kept before it', async () => {
+    const journal = open();
+    await journal.write({ a: 1 }, 'kept');
+    const synced = journal.write({ b: 1 });
+    await clock.advance(10);
+    await synced;
+    journal.crash();
+    disk.losePower();
+    expect([...open().entries('')].map(([key]) => key)).to.deep.equal(['a', 'b']);
+  });
 });

@@ -4,7 +4,7 @@ import { credentialsFrom, NatsBus } from '@volplane/bus-nats';
 import { CsiServer, csiOptionsFrom, systemNodeHost } from '@volplane/csi';
 import { openDrivers } from '@volplane/drivers';
 import { Agent } from '@volplane/engine';
-import { FileJournal, RunningPrograms, systemMounts, systemToolRunner, type ProgramRecorder } from '@volplane/host';
+import { FileJournal, readBootId, RunningPrograms, systemMounts, systemToolRunner, type ProgramRecorder } from '@volplane/host';
 import { openMetrics } from '@volplane/metrics';
 import { RpcServer, tlsFrom } from '@volplane/rpc';
 import type { AgentSettings } from './config.js';
@@ -43,8 +43,10 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
     group.own({ name: 'nats', close: () => bus.close() });
     const guardian = makeGuardian(join(settings.dataDir, 'guardian'), log);
     group.start(guardian);
+    const boot = await readBootId();
     const agent = Agent.start({
       node: settings.node,
+      ...(boot === undefined ? {} : { boot }),
       guardian,
       programs,
       labels: settings.labels,

@@ -35,6 +35,13 @@ export const GUARDS_OF_CLAIMS: readonly Mutant[] = [
     edits: [AGENT_BOOK("(journal.get('seq') as number | undefined) ?? 0", '0')],
   },
   {
+    name: 'synced-seq',
+    rule: '2: a reserved seq survives the loss of power',
+    shownBy: 'seeds',
+    seeds: 700,
+    edits: [AGENT_BOOK('await this.#journal.write({ seq: reserved });', "await this.#journal.write({ seq: reserved }, 'kept');")],
+  },
+  {
     name: 'session-compare',
     rule: '4: a claim compares that its session is present',
     shownBy: 'seeds',
@@ -154,7 +161,7 @@ export const GUARDS_OF_CLAIMS: readonly Mutant[] = [
     rule: '5: the intent to claim is in the journal before the claim',
     shownBy: 'seeds',
     seeds: 200,
-    edits: [GLOBAL_MOUNTS('await this.#book.write({ mounts: { [name]: intent } });', '')],
+    edits: [GLOBAL_MOUNTS('await this.#book.keep({ mounts: { [name]: intent } });', '')],
   },
   {
     name: 'drift',

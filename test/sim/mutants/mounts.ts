@@ -110,7 +110,7 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     seeds: 60,
     edits: [
       GLOBAL_MOUNTS(
-        'await this.#book.write({ mounts: { [record.name]: { ...record, mountIds: [...record.mountIds, wish.mountId] } } });',
+        'await this.#book.keep({ mounts: { [record.name]: { ...record, mountIds: [...record.mountIds, wish.mountId] } } });',
         '',
       ),
     ],

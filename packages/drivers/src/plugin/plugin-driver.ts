@@ -41,6 +41,7 @@ export interface PluginDriverConfig {
  */
 export class PluginDriver implements VolumeDriver {
   readonly info: DriverInfo;
+  readonly outlivesMachine = true;
   readonly #context: DriverContext;
   readonly #client: PluginClient;
   readonly #root: string;

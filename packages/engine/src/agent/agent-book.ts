@@ -11,7 +11,7 @@ import type {
   VolumeSpec,
   VolumeUid,
 } from '@volplane/domain';
-import type { Journal } from '@volplane/ports';
+import type { Journal, JournalGrade } from '@volplane/ports';
 import type { CommandAnswer } from '@volplane/wire';
 
 /**
@@ -29,6 +29,8 @@ export interface MountRecord {
   readonly state: MountState;
   /** A set, never a count. */
   readonly mountIds: readonly MountId[];
+  /** The start of the machine in which it was written; absent = not known, and then every change of it was synced. */
+  readonly boot?: string;
   /** Known from the grant on. */
   readonly granted?: { readonly uid: VolumeUid; readonly spec: VolumeSpec; readonly epoch: number };
   readonly path?: string;
@@ -84,13 +86,16 @@ export class AgentBook {
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
+  /** This start of the machine. */
+  readonly boot: string | undefined;
   #nextSeq: number;
   #reservedSeq: number;
   #reserving: Promise<void> | undefined;
   #localWrites = 0;
 
-  constructor(journal: Journal, parts: { readonly clock: Clock; readonly telemetry: Telemetry }) {
+  constructor(journal: Journal, parts: { readonly boot?: string | undefined; readonly clock: Clock; readonly telemetry: Telemetry }) {
     this.#journal = journal;
+    this.boot = parts.boot;
     this.#clock = parts.clock;
     this.#telemetry = parts.telemetry;
     // What was reserved before this life may have been used: go on after it.
@@ -160,15 +165,36 @@ export class AgentBook {
     return this.#localWrites;
   }
 
+  /**
+   * True for a mount of an earlier start of the machine. The kernel has forgotten it, and its record may be one of the last that
+   * reached the disk: what was written after it may say otherwise.
+   */
+  isOfEarlierBoot(record: MountRecord): boolean {
+    return record.boot !== undefined && record.boot !== this.boot;
+  }
+
   /** All or nothing, durable when it resolves. */
-  async write(changes: Changes): Promise<void> {
+  write(changes: Changes): Promise<void> {
+    return this.#write(changes, 'synced');
+  }
+
+  /**
+   * All or nothing; survives the end of this process when it resolves. What concerns mounts needs no more: when the machine ends they end with
+   * it, and docs/ownership.md tells rule by rule why what is left of their records leads to the same end. Without a known start of the
+   * machine that cannot be told, so it is synced then.
+   */
+  keep(changes: Changes): Promise<void> {
+    return this.#write(changes, this.boot === undefined ? 'synced' : 'kept');
+  }
+
+  async #write(changes: Changes, grade: JournalGrade): Promise<void> {
     const flat: Record<string, unknown> = {};
     for (const [name, value] of Object.entries(changes.mounts ?? {})) flat[`mount/${name}`] = value;
     for (const [uid, value] of Object.entries(changes.releases ?? {})) flat[`release/${uid}`] = value;
     for (const [uid, value] of Object.entries(changes.commands ?? {})) flat[`command/${uid}`] = value;
     for (const [name, value] of Object.entries(changes.locals ?? {})) flat[`local/${name}`] = value;
     const beganMs = this.#clock.monotonicMs();
-    await this.#journal.write(flat);
+    await this.#journal.write(flat, grade);
     if (changes.locals !== undefined) this.#localWrites += 1;
     this.#telemetry.phase('journal', this.#clock.monotonicMs() - beganMs);
   }

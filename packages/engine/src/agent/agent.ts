@@ -24,6 +24,8 @@ export interface AgentOptions {
   readonly node: NodeName;
   readonly labels: StringMap;
   readonly version: string;
+  /** Names this start of the machine; absent = not known, and then everything is synced to the disk. */
+  readonly boot?: string;
   readonly journal: Journal;
   readonly bus: Bus;
   readonly drivers: readonly VolumeDriver[];
@@ -59,7 +61,7 @@ export class Agent {
     const { node, bus, clock, random, telemetry = noTelemetry } = options;
     const log = options.log.child({ node });
     const group = new ComponentGroup(log);
-    const book = new AgentBook(options.journal, { clock, telemetry });
+    const book = new AgentBook(options.journal, { boot: options.boot, clock, telemetry });
     const drivers = new DriverSet(options.drivers, { clock, telemetry, programs: options.programs });
     const managers = new Managers({ bus, clock, telemetry });
     const describe = (): { readonly drivers: DriverSet['infos']; readonly labels: StringMap; readonly version: string } => ({

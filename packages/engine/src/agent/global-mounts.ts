@@ -78,7 +78,7 @@ export class GlobalMounts {
       const record = this.#book.mount(name);
       if (record === undefined || (seq !== undefined && record.seq !== seq) || !record.mountIds.includes(mountId)) return;
       const mountIds = record.mountIds.filter((id) => id !== mountId);
-      if (mountIds.length > 0) await this.#book.write({ mounts: { [name]: { ...record, mountIds } } });
+      if (mountIds.length > 0) await this.#book.keep({ mounts: { [name]: { ...record, mountIds } } });
       else await this.#unmountAndRelease(record, `unmounted by ${mountId}`);
     });
   }
@@ -140,6 +140,10 @@ export class GlobalMounts {
         await this.#settle(record);
         return;
       }
+      if (this.#book.isOfEarlierBoot(record)) {
+        await this.#giveBack(record, 'the machine was started anew');
+        return;
+      }
       const driver = this.#drivers.get(record.granted.spec.driver, name);
       const volume = volumeOf(record);
       const inspection = await this.#drivers.run(`inspection of volume ${name}`, volume.uid, DRIVER_MS.inspect, (signal) =>
@@ -150,11 +154,7 @@ export class GlobalMounts {
         this.#log.info('mount restored', { volume: name, uid: record.granted.uid, mountIds: record.mountIds });
         return;
       }
-      this.#log.warn('mount of an earlier life is gone or unused, released', { volume: name, mountIds: record.mountIds });
-      // Void before the driver is asked: should it fail, the record is found again and nobody joins it meanwhile.
-      const ended: MountRecord = { ...record, state: 'aborted', mountIds: [] };
-      await this.#book.write({ mounts: { [name]: ended } });
-      await this.#unmountAndRelease(ended, 'not mounted any more when the agent came back');
+      await this.#giveBack(record, 'not mounted any more when the agent came back');
     });
   }
 
@@ -194,7 +194,7 @@ export class GlobalMounts {
       );
     }
     if (!record.mountIds.includes(wish.mountId)) {
-      await this.#book.write({ mounts: { [record.name]: { ...record, mountIds: [...record.mountIds, wish.mountId] } } });
+      await this.#book.keep({ mounts: { [record.name]: { ...record, mountIds: [...record.mountIds, wish.mountId] } } });
     }
     return { path: record.path, node: this.#node, mode: record.mode, epoch: granted.epoch, seq: record.seq };
   }
@@ -209,13 +209,18 @@ export class GlobalMounts {
       });
     }
     const seq = await this.#book.nextSeq();
-    const intent: MountRecord = { name, seq, session: live.session, mode: wish.mode ?? 'rw', state: 'claiming', mountIds: [] };
-    await this.#book.write({ mounts: { [name]: intent } });
+    const { boot } = this.#book;
+    const of = { seq, session: live.session, ...(boot === undefined ? {} : { boot }) };
+    const intent: MountRecord = { name, ...of, mode: wish.mode ?? 'rw', state: 'claiming', mountIds: [] };
+    await this.#book.keep({ mounts: { [name]: intent } });
     const grant = await this.#claim(intent, wish.mountId, live);
     const { uid, spec, epoch } = grant;
     const record: MountRecord = { ...intent, state: 'granted', granted: { uid, spec, epoch } };
     const seen = this.#book.command(uid);
-    await this.#book.write({ mounts: { [name]: record }, commands: { [uid]: { ...seen, epoch: Math.max(seen?.epoch ?? 0, epoch) } } });
+    const changes = { mounts: { [name]: record }, commands: { [uid]: { ...seen, epoch: Math.max(seen?.epoch ?? 0, epoch) } } };
+    // A mount that leaves something behind when the machine ends is known when it starts again.
+    if (this.#drivers.find(spec.driver)?.outlivesMachine === true) await this.#book.write(changes);
+    else await this.#book.keep(changes);
     try {
       if (seen !== undefined && seen.epoch > epoch) {
         throw new AppError(
@@ -226,7 +231,7 @@ export class GlobalMounts {
       }
       const path = await this.#mountGranted(record, live);
       const held: MountRecord = { ...record, state: 'held', path, mountIds: [wish.mountId] };
-      await this.#book.write({ mounts: { [name]: held } });
+      await this.#book.keep({ mounts: { [name]: held } });
       return { path, node: this.#node, mode: record.mode, epoch, seq };
     } catch (error) {
       if (hasReason(error, 'DISK_FAILED')) throw error;
@@ -255,7 +260,7 @@ export class GlobalMounts {
       assert(grant.seq === seq, 'a grant answers the claim that was sent');
       return grant;
     } catch (error) {
-      await this.#book.write({ mounts: { [name]: undefined } });
+      await this.#book.keep({ mounts: { [name]: undefined } });
       if (!isUnknownOutcome(error)) throw error;
       throw new AppError(
         'UNKNOWN_OUTCOME',
@@ -297,10 +302,19 @@ export class GlobalMounts {
   /** Ends what was begun and not finished: nothing stays mounted, and the claim is given up with a newer seq. */
   async #settle(record: MountRecord): Promise<void> {
     if (record.granted === undefined) {
-      await this.#book.write({ mounts: { [record.name]: undefined } });
+      await this.#book.keep({ mounts: { [record.name]: undefined } });
       return;
     }
     await this.#unmountAndRelease(record, 'given up before it was in use');
+  }
+
+  /** Ends a held record of an earlier life that nobody can use any more. */
+  async #giveBack(record: MountRecord, detail: string): Promise<void> {
+    this.#log.warn('mount of an earlier life is gone or unused, released', { volume: record.name, mountIds: record.mountIds, detail });
+    // Void before the driver is asked: should it fail, the record is found again and nobody joins it meanwhile.
+    const ended: MountRecord = { ...record, state: 'aborted', mountIds: [] };
+    await this.#book.keep({ mounts: { [record.name]: ended } });
+    await this.#unmountAndRelease(ended, detail);
   }
 
   async #unmountAndRelease(record: MountRecord, detail: string): Promise<void> {
@@ -311,7 +325,7 @@ export class GlobalMounts {
     await this.#drivers.run(`unmount of volume ${name}`, volume.uid, DRIVER_MS.unmount, (signal) => driver.unmount(volume, signal));
     await this.#guard.disarm(granted.uid, granted.spec.takeover);
     const seq = await this.#book.nextSeq();
-    await this.#book.write({
+    await this.#book.keep({
       mounts: { [name]: undefined },
       releases: { [granted.uid]: { name, uid: granted.uid, seq, detail: detail.slice(0, DETAIL_MAX) } },
     });
@@ -323,7 +337,7 @@ export class GlobalMounts {
     const { granted, name } = record;
     assert(granted !== undefined, 'only what was granted is aborted');
     const aborted: MountRecord = { ...record, state: 'aborted', mountIds: [] };
-    await this.#book.write({ mounts: { [name]: aborted } });
+    await this.#book.keep({ mounts: { [name]: aborted } });
     const driver = this.#drivers.get(granted.spec.driver, name);
     await this.#cutOff(driver, volumeOf(record), record);
     await this.#unmountAndRelease(aborted, detail);

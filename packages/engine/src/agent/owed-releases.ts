@@ -85,7 +85,7 @@ export class OwedReleases implements Service {
     const { name, uid, seq, detail } = owed;
     await this.#managers.ask({ type: 'release', ...this.#session.speaker(), name, uid, seq, detail }, acknowledged, { timeoutMs });
     // A newer release of the same volume may be owed by now; it has its own turn.
-    if (this.#book.release(uid)?.seq === seq) await this.#book.write({ releases: { [uid]: undefined } });
+    if (this.#book.release(uid)?.seq === seq) await this.#book.keep({ releases: { [uid]: undefined } });
   }
 }
 

@@ -102,6 +102,16 @@ function stateTests(current: () => Journal, reopened: () => Promise<Journal>): v
     expect([...current().entries('own/')]).to.have.length(500);
   });
 
+  it('keeps writes of both grades, in the order of their calls', async () => {
+    const numbers = Array.from({ length: 300 }, (_, number) => number);
+    await Promise.all(
+      numbers.map((number) => current().write({ last: number, [`own/${String(number)}`]: number }, number % 3 === 0 ? 'synced' : 'kept')),
+    );
+    await current().write({ 'own/0': undefined }, 'kept');
+    expect((await reopened()).get('last')).to.equal(299);
+    expect([...current().entries('own/')]).to.have.length(299);
+  });
+
   it('resolves a write of nothing', async () => {
     await current().write({});
     expect([...(await reopened()).entries('')]).to.deep.equal([]);
