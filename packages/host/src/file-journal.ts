@@ -179,6 +179,7 @@ export class FileJournal implements Journal {
     if (this.#unsynced.length > 0 || this.#logBytes > this.#compactAtBytes || this.#closing !== undefined) this.#work();
     else
       this.#cancelSync ??= (this.#options.clock ?? systemClock).after(SYNC_AFTER_MS, () => {
+        this.#cancelSync = undefined;
         this.#work();
       });
   }
