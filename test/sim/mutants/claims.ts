@@ -38,7 +38,8 @@ export const GUARDS_OF_CLAIMS: readonly Mutant[] = [
     name: 'synced-seq',
     rule: '2: a reserved seq survives the loss of power',
     shownBy: 'seeds',
-    seeds: 700,
+    mix: 'machines',
+    seeds: 120,
     edits: [AGENT_BOOK('await this.#journal.write({ seq: reserved });', "await this.#journal.write({ seq: reserved }, 'kept');")],
   },
   {
