@@ -115,7 +115,6 @@ export {
   placementOf,
   placeVolume,
   type Candidate,
-  type CandidateFacts,
   type CandidateVerdict,
   type Placement,
   type PlacementRequest,

@@ -53,40 +53,36 @@ export function placeVolume(request: PlacementRequest, candidates: readonly Cand
     : { verdicts, chosen: { node: best.candidate.node, session: best.session, driver: best.driver } };
 }
 
-/** Facts about many nodes, of which most are never asked for. */
-export interface CandidateFacts {
-  readonly nodes: Iterable<NodeDocument>;
-  /** Undefined when the node has no session. */
-  sessionOf(node: NodeDocument): SessionId | undefined;
-  /** Volumes that the node owns now. */
-  ownedBy(node: NodeDocument): number;
-}
-
-/** What {@link placeVolume} chooses, without a word about the others: rules are looked at only for a node that would be better than the best. */
-export function chooseOwner(request: PlacementRequest, facts: CandidateFacts): Placement['chosen'] {
-  let best: { readonly node: NodeDocument; readonly owned: number } | undefined;
-  let chosen: Placement['chosen'];
-  for (const node of facts.nodes) {
+/**
+ * What {@link placeVolume} chooses, without a word about the others: of nodes in order, the first that passes every rule.
+ *
+ * @param ranked - the node that owns the fewest volumes first, equal ones by name
+ * @param sessionOf - undefined when the node has no session
+ */
+export function chooseOwner(
+  request: PlacementRequest,
+  ranked: Iterable<NodeDocument>,
+  sessionOf: (node: NodeDocument) => SessionId | undefined,
+): Placement['chosen'] {
+  for (const node of ranked) {
     if (request.wished !== undefined && node.name !== request.wished) continue;
-    const owned = facts.ownedBy(node);
-    if (best !== undefined && !isBetter({ node, owned }, best)) continue;
-    const session = facts.sessionOf(node);
+    const session = sessionOf(node);
     if (session === undefined) continue;
     const driver = node.drivers.find((offered) => offered.name === request.driver);
-    if (driver === undefined || candidateFault(request, { node, owned, session }, driver) !== undefined) continue;
-    best = { node, owned };
-    chosen = { node, session, driver };
+    if (driver !== undefined && candidateFault(request, { node, session }, driver) === undefined) return { node, session, driver };
   }
-  return chosen;
+  return undefined;
 }
 
-type Rank = Pick<Candidate, 'node' | 'owned'>;
-
-function isBetter(one: Rank, other: Rank): boolean {
+function isBetter(one: Candidate, other: Candidate): boolean {
   return one.owned < other.owned || (one.owned === other.owned && one.node.name < other.node.name);
 }
 
-function candidateFault(request: PlacementRequest, candidate: Candidate, driver: DriverInfo | undefined): string | undefined {
+function candidateFault(
+  request: PlacementRequest,
+  candidate: Pick<Candidate, 'node' | 'session'>,
+  driver: DriverInfo | undefined,
+): string | undefined {
   const { node, session } = candidate;
   if (request.wished !== undefined && node.name !== request.wished) return `not the wished node ${request.wished}`;
   if (node.lost !== undefined) return 'declared lost';

@@ -45,10 +45,10 @@ describe('Manager, placing many volumes at once', () => {
     const { volumes } = manager.cache;
     const node = parseNodeName('n1');
     const [one, other] = [volumes.expectOwner(node), volumes.expectOwner(node)];
-    expect(volumes.owningCount(node)).to.equal(2);
+    expect(volumes.owners.count(node)).to.equal(2);
     one();
-    expect(volumes.owningCount(node)).to.equal(1);
+    expect(volumes.owners.count(node)).to.equal(1);
     other();
-    expect(volumes.owningCount(node)).to.equal(0);
+    expect(volumes.owners.count(node)).to.equal(0);
   });
 });

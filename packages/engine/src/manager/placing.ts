@@ -3,7 +3,6 @@ import {
   chooseOwner,
   placeVolume,
   type Candidate,
-  type CandidateFacts,
   type LiveNode,
   type NodeDocument,
   type Placement,
@@ -14,8 +13,7 @@ import type { ClusterCache } from '../store/cluster-cache.js';
 
 /** Every registered node as a candidate, from memory: for whoever wants to be told about each. */
 export function candidates(cache: ClusterCache): readonly Candidate[] {
-  const facts = factsOf(cache);
-  return [...facts.nodes].map((node) => candidateOf(node, facts));
+  return [...cache.nodes.values()].map(({ document }) => candidateOf(document, cache));
 }
 
 /**
@@ -25,13 +23,13 @@ export function candidates(cache: ClusterCache): readonly Candidate[] {
  *   NODE_LACKS_DRIVER otherwise; naming why nodes lost
  */
 export function choose(request: PlacementRequest, cache: ClusterCache): Chosen {
-  return chooseAmong(request, factsOf(cache));
+  return chooseOwner(request, ranked(cache), (node) => sessionOf(node, cache)) ?? refuse(request, candidates(cache));
 }
 
 /** {@link choose}, but a cordoned node is as good as another: it is to do something once, not to own. */
 export function chooseHelper(request: PlacementRequest, cache: ClusterCache): Chosen {
-  const facts = factsOf(cache);
-  return chooseAmong(request, { ...facts, nodes: [...facts.nodes].map((node) => ({ ...node, cordoned: false })) });
+  const all = candidates(cache).map((candidate) => ({ ...candidate, node: { ...candidate.node, cordoned: false } }));
+  return placeVolume(request, all).chosen ?? refuse(request, all);
 }
 
 /**
@@ -77,43 +75,33 @@ const PRESUMED = 'presumed' as SessionId;
 /** Keeps a refusal readable; `explain` lists every node. */
 const VERDICTS_NAMED_MAX = 10;
 
-function factsOf(cache: ClusterCache): CandidateFacts {
-  return {
-    nodes: { [Symbol.iterator]: () => documentsOf(cache) },
-    sessionOf: (node) => {
-      const session = cache.sessions.get(node.name)?.document;
-      return session?.nodeUid === node.uid ? session.session : undefined;
-    },
-    ownedBy: (node) => cache.volumes.owningCount(node.name),
-  };
+function* ranked(cache: ClusterCache): Iterable<NodeDocument> {
+  for (const node of cache.volumes.owners) {
+    const document = cache.nodes.get(node)?.document;
+    // A node whose document is gone may still own volumes.
+    if (document !== undefined) yield document;
+  }
 }
 
-function* documentsOf(cache: ClusterCache): Generator<NodeDocument, undefined> {
-  for (const { document } of cache.nodes.values()) yield document;
-  return undefined;
+function sessionOf(node: NodeDocument, cache: ClusterCache): SessionId | undefined {
+  const session = cache.sessions.get(node.name)?.document;
+  return session?.nodeUid === node.uid ? session.session : undefined;
 }
 
-function chooseAmong(request: PlacementRequest, facts: CandidateFacts): Chosen {
-  const chosen = chooseOwner(request, facts);
-  if (chosen !== undefined) return chosen;
-  const nodes = [...facts.nodes];
-  if (!nodes.some((node) => node.drivers.some((driver) => driver.name === request.driver))) {
+function candidateOf(node: NodeDocument, cache: ClusterCache): Candidate {
+  const session = sessionOf(node, cache);
+  return { node, owned: cache.volumes.owners.count(node.name), ...(session === undefined ? {} : { session }) };
+}
+
+function refuse(request: PlacementRequest, all: readonly Candidate[]): never {
+  if (!all.some((candidate) => candidate.node.drivers.some((driver) => driver.name === request.driver))) {
     throw new AppError('DRIVER_NOT_FOUND', `no registered node runs driver ${request.driver}`, { driver: request.driver });
   }
-  const inTouch = chooseOwner(request, { ...facts, sessionOf: (node) => facts.sessionOf(node) ?? PRESUMED });
-  const reason = inTouch === undefined ? 'NODE_LACKS_DRIVER' : 'NODE_UNAVAILABLE';
-  const text = verdicts(request, facts, nodes.slice(0, VERDICTS_NAMED_MAX));
-  throw new AppError(reason, `no node can take a volume of driver ${request.driver}: ${text}`, { driver: request.driver, nodes: text });
-}
-
-function verdicts(request: PlacementRequest, facts: CandidateFacts, nodes: readonly NodeDocument[]): string {
-  const asked = nodes.map((node) => candidateOf(node, facts));
-  return placeVolume(request, asked)
-    .verdicts.map((verdict) => `${verdict.node}: ${verdict.reason}`)
-    .join('; ');
-}
-
-function candidateOf(node: NodeDocument, facts: CandidateFacts): Candidate {
-  const session = facts.sessionOf(node);
-  return { node, owned: facts.ownedBy(node), ...(session === undefined ? {} : { session }) };
+  const nodes = all.map(({ node }) => node);
+  const reason = chooseOwner(request, nodes, () => PRESUMED) === undefined ? 'NODE_LACKS_DRIVER' : 'NODE_UNAVAILABLE';
+  const verdicts = placeVolume(request, all.slice(0, VERDICTS_NAMED_MAX)).verdicts.map((verdict) => `${verdict.node}: ${verdict.reason}`);
+  throw new AppError(reason, `no node can take a volume of driver ${request.driver}: ${verdicts.join('; ')}`, {
+    driver: request.driver,
+    nodes: verdicts.join('; '),
+  });
 }

@@ -321,6 +321,7 @@ export class ClusterCache implements Service {
   #setNode(node: NodeName, record: NodeRecord): void {
     if ((this.nodes.get(node)?.modRevision ?? 0) >= record.modRevision) return;
     this.nodes.set(node, record);
+    this.volumes.owners.add(node);
     for (const listener of this.#listeners) listener.onNode?.(node, record.modRevision);
   }
 

@@ -1,16 +1,17 @@
 import { assert } from '@volplane/base';
 import { holdersOf, type NodeIdentity, type NodeName, type NodeUid, type VolumeDocument, type VolumeName } from '@volplane/domain';
 import type { VolumeRecord } from './cluster-cache.js';
+import { OwnerRanking } from './owner-ranking.js';
 
 /** Every volume record, with the questions that are asked often answered without a scan. */
 export class VolumeIndex {
+  /** By what they own and what is being given to them. */
+  readonly owners = new OwnerRanking();
   readonly #records = new Map<VolumeName, VolumeRecord>();
   /** Deleted at this revision: a late event of an older revision must not bring it back. */
   readonly #tombstones = new Map<VolumeName, number>();
   readonly #attached = new Map<NodeName, Set<VolumeName>>();
   readonly #owned = new Map<NodeName, Set<VolumeName>>();
-  /** Volumes that are being given to a node and are not its own yet. */
-  readonly #expected = new Map<NodeName, number>();
   readonly #unfinished = new Set<VolumeName>();
   /** By machine, not by name: as owner, holder or former owner. */
   readonly #naming = new Map<NodeUid, { readonly node: NodeName; readonly names: Set<VolumeName> }>();
@@ -34,6 +35,11 @@ export class VolumeIndex {
     if (before !== undefined) this.#unindex(name, before.document);
     else this.#insertSorted(name);
     this.#records.set(name, record);
+    const { owner } = record.document;
+    if (before?.document.owner !== owner) {
+      if (before !== undefined) this.owners.change(before.document.owner, -1);
+      this.owners.change(owner, 1);
+    }
     this.#indexRecord(name, record.document);
     return true;
   }
@@ -42,6 +48,7 @@ export class VolumeIndex {
     const before = this.#records.get(name);
     if (before === undefined || before.modRevision > revision) return false;
     this.#records.delete(name);
+    this.owners.change(before.document.owner, -1);
     this.#unindex(name, before.document);
     this.#removeSorted(name);
     this.#tombstones.set(name, revision);
@@ -69,18 +76,11 @@ export class VolumeIndex {
     return this.#owned.get(node) ?? NONE;
   }
 
-  /** How many volumes the node owns, with those that are being given to it. */
-  owningCount(node: NodeName): number {
-    return (this.#owned.get(node)?.size ?? 0) + (this.#expected.get(node) ?? 0);
-  }
-
-  /** Counts one volume more for the node until the returned function is called, once. */
+  /** Counts one volume more for the node, which is being given to it, until the returned function is called, once. */
   expectOwner(node: NodeName): () => void {
-    this.#expected.set(node, (this.#expected.get(node) ?? 0) + 1);
+    this.owners.change(node, 1);
     return () => {
-      const left = (this.#expected.get(node) ?? 0) - 1;
-      if (left > 0) this.#expected.set(node, left);
-      else this.#expected.delete(node);
+      this.owners.change(node, -1);
     };
   }
 
