@@ -158,6 +158,13 @@ describe('thread for files', () => {
     await writer.close();
   });
 
+  it('says that it cannot tell what was done when its thread ends, and goes on with another', async () => {
+    const own = new FileThread();
+    const [lost, other] = await Promise.all([rejection(own.run(null as never)), rejection(own.run([[write('a')]]))]);
+    expect([lost.reason, other.reason]).to.deep.equal(['DRIVER_UNAVAILABLE', 'DRIVER_UNAVAILABLE']);
+    expect((await own.run([[write('b')]])).fault).to.equal(undefined);
+  });
+
   for (const form of ['dist/files/file-thread.js', 'src/files/file-thread.ts'])
     it(`runs from ${form} and does not keep its process alive`, async () => {
       const file = fileURLToPath(new URL(`../../${form}`, import.meta.url));
