@@ -2,13 +2,14 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@volplane/base';
 import { parseDriverName, type DriverInfo, type StringMap } from '@volplane/domain';
-import { findMount, isReadOnly, type MountEntry } from '@volplane/host';
+import { findMount, isReadOnly, type AbortMethod, type MountEntry } from '@volplane/host';
 import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
 import { DATA_FOLDER, dataFolderCalls } from '../data-folder.js';
 import type { DriverContext } from '../driver-context.js';
 import { withFsFaults } from '../fs-fault.js';
 import { plainFolderMount } from '../plain-folder-mount.js';
 import { VolumeFolders } from '../volume-folders.js';
+import { localAbortMethod, localAbortRefusal } from './local-abort.js';
 import { mountLocal } from './local-mount.js';
 import { checkLocalOptions, LOCAL_OPTIONS, maskedDevice, maskedWords, planLocalMount } from './mount-plan.js';
 
@@ -55,7 +56,10 @@ export class LocalDriver implements VolumeDriver {
       : await this.#folders.needWithFolder(volume, DATA_FOLDER);
     const plan = planLocalMount(options);
     if (plan === undefined) await plainFolderMount(this.#context, target, request.mode, signal);
-    else await mountLocal(this.#context, { plan, target, mode: request.mode, volume: volume.name }, signal);
+    else {
+      await mountLocal(this.#context, { plan, target, mode: request.mode, volume: volume.name }, signal);
+      await this.#checkUsable(volume);
+    }
     return target;
   }
 
@@ -81,14 +85,48 @@ export class LocalDriver implements VolumeDriver {
     return {
       existence: 'present',
       createdAt,
-      ...(plain || entry !== undefined ? { mounted: { path: this.#target(volume), usable: true } } : {}),
+      ...(plain || entry !== undefined ? { mounted: { path: this.#target(volume), usable: await this.#isUsable(volume) } } : {}),
       status: { ...shownOptions(options), ...shownMount(entry) },
     };
+  }
+
+  /** Only a file system of the volume's own. @throws AppError CAPABILITY_MISSING for a folder of a bigger one */
+  async abort(volume: DriverVolume): Promise<void> {
+    const table = await this.#context.mounts.table();
+    const entry = findMount(table, this.#target(volume));
+    if (entry === undefined) return;
+    const fault = localAbortRefusal(table, entry);
+    if (fault !== undefined) {
+      throw new AppError('CAPABILITY_MISSING', `volume ${volume.name} cannot be aborted: ${fault}`, { volume: volume.name });
+    }
+    await this.#context.mounts.abort(entry.target);
+  }
+
+  async abortTarget(volume: DriverVolume): Promise<{ readonly path: string; readonly method: AbortMethod } | undefined> {
+    const path = this.#target(volume);
+    const method = localAbortMethod(await this.#context.mounts.table(), path, planLocalMount(volume.options));
+    return method === undefined ? undefined : { path, method };
   }
 
   async list(limit: number): Promise<readonly FoundVolume[]> {
     await withFsFaults('list of local volumes', () => mkdir(this.#folders.root, { recursive: true, mode: ROOT_MODE }));
     return await this.#folders.list(limit);
+  }
+
+  /** The kernel hands out an aborted file system again as long as a descriptor of it is open. */
+  async #checkUsable(volume: DriverVolume): Promise<void> {
+    if (await this.#isUsable(volume)) return;
+    await this.#context.mounts.detach(this.#target(volume));
+    const text = `volume ${volume.name} was aborted, and processes of this node still have its old mount open: end them first`;
+    throw new AppError('MOUNT_FAILED', text, { volume: volume.name });
+  }
+
+  /** Asked only of what can have been aborted: the answer of a bigger file system is slow, and not about the volume. */
+  async #isUsable(volume: DriverVolume): Promise<boolean> {
+    const table = await this.#context.mounts.table();
+    const entry = findMount(table, this.#target(volume));
+    if (entry === undefined || localAbortRefusal(table, entry) !== undefined) return true;
+    return await this.#context.mounts.isUsable(entry);
   }
 
   #target(volume: DriverVolume): string {
@@ -103,7 +141,7 @@ const CAPABILITIES: DriverInfo['capabilities'] = {
   scope: 'local',
   accessModes: ['single-node-writer', 'single-node-reader-only'],
   takeover: ['manual'],
-  abort: false,
+  abort: true,
   fence: false,
   size: false,
   expand: false,
