@@ -1,4 +1,4 @@
-import { noTelemetry, seededRandom } from '@volplane/base';
+import { noTelemetry, seededRandom, sleep } from '@volplane/base';
 import type { MountId, VolumeName } from '@volplane/domain';
 import { ManualClock, MemoryBusNetwork, rejection, type MemoryBus } from '@volplane/testkit';
 import { acknowledged, answerOk, MANAGERS_GROUP, MANAGERS_SUBJECT, type ManagerMessage } from '@volplane/wire';
@@ -65,6 +65,43 @@ describe('Managers, as an agent speaks to them', () => {
     await clock.advance(20_000);
     expect((await late).reason).to.equal('UNKNOWN_OUTCOME');
     expect(asked).to.have.length(4);
+  });
+
+  it('does not send everything again where every answer takes long', async () => {
+    serve('m1', async () => {
+      await sleep(clock, 900);
+      return answerOk({});
+    });
+    for (let count = 0; count < 40; count += 1) {
+      const asking = managers.ask(claim, acknowledged, { timeoutMs: 15_000 });
+      await clock.advance(900);
+      // One after the other, as a caller does.
+      await asking;
+    }
+    asked = [];
+    const asking = managers.ask(claim, acknowledged, { timeoutMs: 15_000 });
+    await clock.advance(900);
+    await asking;
+    expect(asked).to.have.length(1);
+  });
+
+  it('asks a slow group again all the same when no answer comes at all', async () => {
+    serve('m1', async () => {
+      await sleep(clock, 9_000);
+      return answerOk({});
+    });
+    for (let count = 0; count < 5; count += 1) {
+      const asking = managers.ask(claim, acknowledged, { timeoutMs: 15_000 });
+      await clock.advance(9_000);
+      await asking;
+    }
+    network.crash('m1');
+    serve('m2', never);
+    asked = [];
+    const late = rejection(managers.ask(claim, acknowledged, { timeoutMs: 15_000 }));
+    await clock.advance(15_000);
+    expect((await late).reason).to.equal('UNKNOWN_OUTCOME');
+    expect(asked).to.have.length(2);
   });
 
   it('takes the outcome as unknown when the first one may have done it and nobody is there for the second', async () => {

@@ -4,18 +4,20 @@ import { MANAGERS_SUBJECT, openAnswer, openCallAnswer, type ManagerMessage } fro
 import type { z } from 'zod';
 import type { CallContext } from '../api.js';
 import type { Callable } from '../api-call.js';
-import { repeatedRequest } from './repeated-request.js';
+import { RepeatedRequests } from './repeated-request.js';
 
 /** Speaks to any manager. */
 export class Managers {
   readonly #bus: Bus;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
+  readonly #repeated: RepeatedRequests;
 
   constructor(parts: { readonly bus: Bus; readonly clock: Clock; readonly telemetry: Telemetry }) {
     this.#bus = parts.bus;
     this.#clock = parts.clock;
     this.#telemetry = parts.telemetry;
+    this.#repeated = new RepeatedRequests(parts.clock);
   }
 
   /** @throws what the manager answers; NO_MANAGER when nothing was begun; UNKNOWN_OUTCOME when no answer came */
@@ -42,7 +44,7 @@ export class Managers {
     const beganMs = this.#clock.monotonicMs();
     try {
       const send = (timeoutMs: number): Promise<unknown> => this.#bus.request(MANAGERS_SUBJECT, message, { ...options, timeoutMs });
-      return mayBeDoubled(message) ? await repeatedRequest(this.#clock, options.timeoutMs, send) : await send(options.timeoutMs);
+      return mayBeDoubled(message) ? await this.#repeated.run(kindOf(message), options.timeoutMs, send) : await send(options.timeoutMs);
     } catch (error) {
       if (hasReason(error, 'NODE_UNAVAILABLE'))
         throw new AppError('NO_MANAGER', 'no manager answers; global volumes cannot change for now', {}, error);
@@ -60,6 +62,10 @@ export class Managers {
 function mayBeDoubled(message: ManagerMessage): boolean {
   if (message.type === 'call') return DOUBLED_CALLS.has(message.method);
   return message.type === 'claim' || message.type === 'release';
+}
+
+function kindOf(message: ManagerMessage): string {
+  return message.type === 'call' ? message.method : message.type;
 }
 
 const DOUBLED_CALLS: ReadonlySet<string> = new Set<Callable>([
