@@ -1,7 +1,8 @@
 import { seededRandom } from '@volplane/base';
 import { expect } from 'chai';
 import { ACCESS_MODES, TAKEOVER_POLICIES, type AccessMode } from '../src/index.js';
-import { Model, STEP_WEIGHTS, type Step, type StepKind } from './model.js';
+import { STEP_WEIGHTS, type Step, type StepKind } from './model-step.js';
+import { Model } from './model.js';
 
 /**
  * Three nodes, managers with old memory, and every message late, doubled or lost: the decisions alone have to keep the promises.

@@ -21,96 +21,14 @@ import {
   type Claim,
   type ClusterView,
   type Decision,
-  type MountMode,
-  type NodeDocument,
   type PendingCommand,
-  type Requirement,
-  type SessionDocument,
   type TakeoverPolicy,
   type VolumeDocument,
   type VolumeUid,
 } from '../src/index.js';
-import {
-  mountId,
-  node,
-  nodeDocument,
-  nodeUid,
-  operationId,
-  sessionDocument,
-  sessionId,
-  spec,
-  viewOf,
-  volumeName,
-  volumeUid,
-} from './world.js';
-
-/** One thing that happens. `by` picks a node, `other` a second one, `at` something of what is on its way, `late` an older look. */
-export interface Step {
-  readonly kind: StepKind;
-  readonly by: number;
-  readonly other: number;
-  readonly at: number;
-  readonly mode: MountMode;
-  readonly takeover: TakeoverPolicy;
-  /** Decide from the state of this many steps ago, as a manager whose memory is behind; the store compares. */
-  readonly late: number;
-}
-
-/** Each kind of step with how often it comes: what moves things on comes often, what ends them for good rarely. */
-export const STEP_WEIGHTS = {
-  create: 3,
-  claim: 10,
-  'claim-with-fence': 3,
-  mount: 8,
-  unmount: 3,
-  'deliver-release': 4,
-  'session-ends': 4,
-  'session-begins': 6,
-  'send-commands': 3,
-  'run-command': 6,
-  'deliver-answer': 6,
-  remove: 2,
-  'rehome-request': 2,
-  'rehome-gone': 3,
-  expand: 2,
-  settings: 2,
-  unguarded: 1,
-  guarded: 2,
-  'force-release': 2,
-  'declare-lost': 1,
-  'settle-lost': 3,
-  'drop-lost': 1,
-  'replace-machine': 3,
-  'release-gone': 3,
-} as const;
-
-export type StepKind = keyof typeof STEP_WEIGHTS;
-
-interface Machine {
-  readonly name: string;
-  uid: string;
-  session: number | undefined;
-  isLost: boolean;
-  /** Without power: whatever it had mounted is gone, for good. An operator says "lost" only of such a machine. */
-  isOff: boolean;
-  isUnguarded: boolean;
-  seq: number;
-  /** What the machine has mounted. */
-  mount:
-    | {
-        readonly uid: VolumeUid;
-        readonly seq: number;
-        readonly epoch: number;
-        readonly mode: MountMode;
-        readonly session: number;
-        readonly takeover: TakeoverPolicy;
-      }
-    | undefined;
-  /** The highest epoch that it has stored for a volume, durably (rule 17). */
-  readonly highest: Map<VolumeUid, number>;
-  /** Which operations it has run, durably, and whether they failed. */
-  readonly outcomes: Map<string, boolean>;
-}
+import { mountId, node, nodeUid, operationId, sessionId, spec, volumeName, volumeUid } from './world.js';
+import { holds, newMachine, seenOf, type Machine } from './model-machine.js';
+import { CHANGES_NODES, type Step } from './model-step.js';
 
 /** The state of the store at one moment. */
 interface Look {
@@ -151,7 +69,7 @@ export class Model {
   constructor(accessMode: AccessMode, takeover: TakeoverPolicy) {
     this.#accessMode = accessMode;
     this.#takeover = takeover;
-    this.#machines = ['n1', 'n2', 'n3'].map((name) => this.#newMachine(name, name));
+    this.#machines = ['n1', 'n2', 'n3'].map((name) => newMachine(name, name, (this.#counter += 1)));
   }
 
   run(step: Step): void {
@@ -264,7 +182,8 @@ export class Model {
         return;
       }
       case 'replace-machine':
-        if (machine.isLost) Object.assign(machine, this.#newMachine(machine.name, `${machine.name}-${String((this.#counter += 1))}`));
+        if (machine.isLost)
+          Object.assign(machine, newMachine(machine.name, `${machine.name}-${String((this.#counter += 1))}`, (this.#counter += 1)));
         return;
       case 'release-gone': {
         this.#decide(step, (document, view) => decideReleaseGone(document, { name: 'data', node: node(machine.name) }, view));
@@ -424,7 +343,7 @@ export class Model {
     const decision = fresh ? decide(this.document, this.#view()) : look === undefined ? UNCHANGED : decide(look.document, look.view);
     if (decision.type !== 'commit') return;
     if (!fresh && look?.document !== this.document) return;
-    if (!decision.requirements.every((requirement) => this.#holds(requirement))) return;
+    if (!decision.requirements.every((requirement) => holds(this.#machines, requirement))) return;
     const before = this.document;
     this.document = decision.document;
     this.commits += 1;
@@ -436,18 +355,6 @@ export class Model {
     }
     onCommit(decision.answer);
     this.#sendCommands();
-  }
-
-  #holds(requirement: Requirement): boolean {
-    const machine = this.#machines.find(({ name }) => name === requirement.node);
-    switch (requirement.type) {
-      case 'session-present':
-        return machine?.session !== undefined && sessionId(machine.session) === requirement.session;
-      case 'session-absent':
-        return machine?.session === undefined;
-      case 'guarded':
-        return machine?.isUnguarded !== true;
-    }
   }
 
   #check(step: Step): void {
@@ -463,42 +370,14 @@ export class Model {
   }
 
   #view(): ClusterView {
-    this.#seen ??= this.#look();
+    this.#seen ??= seenOf(this.#machines);
     return this.#seen;
-  }
-
-  #look(): ClusterView {
-    const nodes = this.#machines.map(({ name, uid, isLost }): NodeDocument =>
-      nodeDocument(name, { uid: nodeUid(uid), ...(isLost ? { lost: { at: '', by: 'ann' } } : {}) }),
-    );
-    const sessions = this.#machines.flatMap(({ name, uid, session }): SessionDocument[] =>
-      session === undefined ? [] : [sessionDocument(name, session, nodeUid(uid))],
-    );
-    return viewOf({ nodes, sessions, unguarded: this.#machines.filter(({ isUnguarded }) => isUnguarded).map(({ name }) => name) });
-  }
-
-  #newMachine(name: string, uid: string): Machine {
-    const session = (this.#counter += 1);
-    return {
-      name,
-      uid,
-      session,
-      isLost: false,
-      isOff: false,
-      isUnguarded: false,
-      seq: 0,
-      mount: undefined,
-      highest: new Map(),
-      outcomes: new Map(),
-    };
   }
 
   #newId(): ReturnType<typeof operationId> {
     return operationId(`o${String((this.#counter += 1))}`);
   }
 }
-
-const CHANGES_NODES: readonly StepKind[] = ['session-ends', 'session-begins', 'unguarded', 'guarded', 'declare-lost', 'replace-machine'];
 
 /** No manager's memory is further behind. */
 const LOOKS_KEPT = 8;

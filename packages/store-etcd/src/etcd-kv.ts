@@ -160,7 +160,7 @@ export class EtcdKv implements KvStore, Resource {
     const request = toTxn(batch);
     const response = await this.#endpoints.call(
       {
-        what: `a batch of ${String(batch.length)} transactions`,
+        what: batch.length === 1 ? 'writing a record' : `writing ${String(batch.length)} records`,
         effect: 'once',
         run: ({ client }, options) => client.kv.txn(request, options),
         translate: toLeaseGone,
