@@ -101,6 +101,7 @@ export class DriverSet {
       },
     });
   }
+
   #refuseBesideLeft(what: string, uid: VolumeUid): void {
     const left = this.#programs?.leftFor(uid);
     if (left !== undefined) throw new AppError('DRIVER_UNAVAILABLE', `${what} was not begun: ${left}`, { retryDelayMs: '5000' });
