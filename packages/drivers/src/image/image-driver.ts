@@ -6,7 +6,7 @@ import { findMount, isReadOnly } from '@volplane/host';
 import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
 import type { DriverContext } from '../driver-context.js';
 import { withFsFaults } from '../fs-fault.js';
-import { checkRoot, type RootGuardConfig } from '../shared/root-guard.js';
+import { RootGuard, type RootGuardConfig } from '../shared/root-guard.js';
 import { VolumeFolders } from '../volume-folders.js';
 import type { VolumeMarker } from '../volume-marker.js';
 import { blockDevice, mountBlock, unmountBlock } from './block-access.js';
@@ -36,12 +36,14 @@ export class ImageDriver implements VolumeDriver {
   readonly #context: DriverContext;
   readonly #config: ImageDriverConfig;
   readonly #folders: VolumeFolders;
+  readonly #guard: RootGuard;
   readonly #mounts: ImageMounts;
 
   constructor(context: DriverContext, config: ImageDriverConfig) {
     this.#context = context;
     this.#config = config;
     this.#folders = new VolumeFolders(context, { root: config.root, trashKeepMs: config.trashKeepMs });
+    this.#guard = new RootGuard(context, config);
     this.#mounts = new ImageMounts(context);
     this.info = { name: parseDriverName(config.name), capabilities: capabilitiesOf(config), options: imageOptions(config.fsType) };
   }
@@ -208,7 +210,7 @@ export class ImageDriver implements VolumeDriver {
   /** The root is there, is what it should be, and is named as the kernel names it: loop devices are found by that name. */
   async #ready(): Promise<void> {
     const { root, scope } = this.#config;
-    await checkRoot(this.#context, this.#config);
+    await this.#guard.check();
     await withFsFaults(`a look at ${root}`, async () => {
       if (scope === 'local') await mkdir(root, { recursive: true, mode: 0o700 });
       const real = await realpath(root);

@@ -8,7 +8,7 @@ import type { DriverContext } from '../driver-context.js';
 import { invalidOption } from '../invalid-option.js';
 import { plainFolderMount } from '../plain-folder-mount.js';
 import { VolumeFolders } from '../volume-folders.js';
-import { checkRoot, type RootGuardConfig } from './root-guard.js';
+import { RootGuard, type RootGuardConfig } from './root-guard.js';
 
 export interface SharedDriverConfig extends RootGuardConfig {
   readonly name: string;
@@ -34,11 +34,13 @@ export class SharedDriver implements VolumeDriver {
   readonly #context: DriverContext;
   readonly #config: SharedDriverConfig;
   readonly #folders: VolumeFolders;
+  readonly #guard: RootGuard;
 
   constructor(context: DriverContext, config: SharedDriverConfig) {
     this.#context = context;
     this.#config = config;
     this.#folders = new VolumeFolders(context, { root: config.root, trashKeepMs: config.trashKeepMs });
+    this.#guard = new RootGuard(context, config);
     this.info = {
       name: parseDriverName(config.name),
       capabilities: capabilitiesOf(config),
@@ -59,17 +61,17 @@ export class SharedDriver implements VolumeDriver {
 
   async create(volume: DriverVolume): Promise<void> {
     await this.validate(volume.options);
-    await checkRoot(this.#context, this.#config);
+    await this.#guard.check();
     await this.#folders.create(volume, dataFolderCalls);
   }
 
   async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {
-    await checkRoot(this.#context, this.#config);
+    await this.#guard.check();
     await this.#folders.remove(volume, signal);
   }
 
   async mount(volume: DriverVolume, request: MountRequest, signal: AbortSignal): Promise<string> {
-    await checkRoot(this.#context, this.#config);
+    await this.#guard.check();
     const { options } = await this.#folders.needWithFolder(volume, DATA_FOLDER);
     const target = this.#target(volume);
     if (options[OWN_MOUNT] === 'true') await this.#checkOwnMount(volume, request);
@@ -85,7 +87,7 @@ export class SharedDriver implements VolumeDriver {
   }
 
   async inspect(volume: DriverVolume): Promise<DriverInspection> {
-    await checkRoot(this.#context, this.#config);
+    await this.#guard.check();
     const place = await this.#folders.look(volume);
     if (place.kind === 'absent') return { existence: 'absent', status: {} };
     if (place.kind === 'foreign') return { existence: 'foreign', status: { fault: place.fault } };
@@ -104,13 +106,13 @@ export class SharedDriver implements VolumeDriver {
   }
 
   async list(limit: number): Promise<readonly FoundVolume[]> {
-    await checkRoot(this.#context, this.#config);
+    await this.#guard.check();
     return await this.#folders.list(limit);
   }
 
   /** Deletes what was removed more than `olderThanMs` ago, some 60 volumes a call. Failures are logged and stay for the next call. */
   async purge(olderThanMs: number, signal: AbortSignal): Promise<void> {
-    await checkRoot(this.#context, this.#config);
+    await this.#guard.check();
     await this.#folders.trash.purge(olderThanMs, signal);
   }
 
@@ -151,7 +153,7 @@ export class SharedDriver implements VolumeDriver {
   /** True only when the storage says so. */
   async #isOfAnother(volume: DriverVolume): Promise<boolean> {
     try {
-      await checkRoot(this.#context, this.#config);
+      await this.#guard.check();
       return (await this.#folders.look(volume)).kind !== 'own';
     } catch (error) {
       if (hasReason(error, 'DRIVER_UNAVAILABLE')) return false;

@@ -6,7 +6,18 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { seededRandom } from '@volplane/base';
 import type { VolumeName, VolumeUid } from '@volplane/domain';
-import { contractUid, contractVolume, driverContract, makeTestFolder, ManualClock, rejection, type TestFolder } from '@volplane/testkit';
+import {
+  contractUid,
+  contractVolume,
+  driverContract,
+  gate,
+  makeTestFolder,
+  ManualClock,
+  rejection,
+  waitFor,
+  type Gate,
+  type TestFolder,
+} from '@volplane/testkit';
 import { expect } from 'chai';
 import { FileThread } from '../../src/files/file-thread.js';
 import { SharedDriver, type SharedDriverConfig } from '../../src/shared/shared-driver.js';
@@ -87,6 +98,26 @@ describe('shared driver', () => {
     expect((await rejection(driver.inspect(volume))).reason).to.equal('DRIVER_UNAVAILABLE');
     expect((await rejection(driver.remove(volume, CALM))).reason).to.equal('DRIVER_UNAVAILABLE');
     expect(await readdir(folder.path)).to.deep.equal(['.volplane-root']);
+  });
+
+  it('looks at its root once for many calls that come at the same moment, and for each one after it came', async () => {
+    const begun: Gate[] = [];
+    const context = realContext();
+    const probe = async (): Promise<void> => {
+      const door = gate();
+      begun.push(door);
+      await door.opened;
+    };
+    const driver = new SharedDriver({ ...context, mounts: { ...context.mounts, probe } }, configFor(folder.path));
+    const first = driver.inspect(contractVolume({ options: {} }));
+    const others = Array.from({ length: 20 }, () => driver.inspect(contractVolume({ options: {} })));
+    expect(begun).to.have.length(1);
+    begun[0]?.open();
+    await first;
+    await waitFor(() => begun.length === 2, { what: 'the look for the others' });
+    begun[1]?.open();
+    await Promise.all(others);
+    expect(begun).to.have.length(2);
   });
 
   it('keeps removed data as long as it is told, and purges what is older', async () => {
