@@ -16,15 +16,18 @@ export class ServiceProcess {
   readonly name: string;
   readonly #main: string;
   readonly #args: readonly string[];
+  readonly #via: readonly string[];
   /** Every line that it has logged, over all its lives. */
   readonly lines: string[] = [];
   #child: ChildProcess | undefined;
   #addresses: readonly string[] = [];
 
-  constructor(name: string, service: 'manager' | 'agent', args: readonly string[]) {
+  /** @param via - a program and its arguments that become this process, such as nsenter(1) */
+  constructor(name: string, service: 'manager' | 'agent', args: readonly string[], via: readonly string[] = []) {
     this.name = name;
     this.#main = join(SERVICES, service, 'src/main.ts');
     this.#args = args;
+    this.#via = via;
   }
 
   /** The TCP address of its gRPC door. */
@@ -37,11 +40,9 @@ export class ServiceProcess {
   /** Starts it and waits until it serves. */
   async start(): Promise<void> {
     this.#addresses = [];
-    const child = spawn(
-      process.execPath,
-      ['--import=tsx', '--conditions=@volplane/source', this.#main, ...this.#args, '--log-level=debug'],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    );
+    const main = ['--import=tsx', '--conditions=@volplane/source', this.#main, ...this.#args, '--log-level=debug'];
+    const [command = process.execPath, ...args] = [...this.#via, process.execPath, ...main];
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child = child;
     createInterface({ input: child.stderr }).on('line', (line) => {
       this.lines.push(line);
@@ -58,6 +59,11 @@ export class ServiceProcess {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     child.kill(signal);
     await waitFor(() => child.exitCode !== null || child.signalCode !== null, { what: `${this.name} to end` });
+  }
+
+  /** Of its last life; null while it lives, or when a signal ended it. */
+  get exitCode(): number | null {
+    return this.#child?.exitCode ?? null;
   }
 
   get alive(): boolean {
@@ -82,12 +88,13 @@ export class TestCluster {
     this.folder = folder.path;
   }
 
-  /** Session TTL unless told: 10 s. `drivers` gives further entries of a node's driver file; `folder` is that of the cluster. */
+  /** Session TTL unless told: 10 s. `drivers` gives further entries of a node's driver file; `folder` is that of the cluster; `via` is for agents. */
   static async start(size: {
     readonly managers: number;
     readonly agents: number;
     readonly sessionTtlMs?: number;
     readonly drivers?: (folder: string, node: string) => Promise<readonly object[]>;
+    readonly via?: readonly string[];
   }): Promise<TestCluster> {
     const folder = await makeTestFolder();
     const [etcd, nats] = await Promise.all([startEtcd({}), startNatsServer({})]);
@@ -106,7 +113,7 @@ export class TestCluster {
       }
       for (let index = 1; index <= size.agents; index += 1) {
         const node = `node-${String(index)}`;
-        cluster.agents.push(await cluster.#makeAgent(node, (await size.drivers?.(folder.path, node)) ?? []));
+        cluster.agents.push(await cluster.#makeAgent(node, (await size.drivers?.(folder.path, node)) ?? [], size.via ?? []));
       }
       await Promise.all([...cluster.managers, ...cluster.agents].map((service) => service.start()));
       await cluster.settled();
@@ -156,18 +163,13 @@ export class TestCluster {
     await this.#testFolder.remove();
   }
 
-  async #makeAgent(node: string, more: readonly object[]): Promise<ServiceProcess> {
+  async #makeAgent(node: string, more: readonly object[], via: readonly string[]): Promise<ServiceProcess> {
     const dataDir = join(this.folder, node);
     await mkdir(dataDir);
     const drivers = join(dataDir, 'drivers.json');
     await writeFile(drivers, JSON.stringify([{ name: 'shared', kind: 'shared', root: this.sharedRoot, unguarded: true }, ...more]));
-    return new ServiceProcess(node, 'agent', [
-      `--node=${node}`,
-      `--data-dir=${dataDir}`,
-      '--listen=127.0.0.1:0',
-      `--nats=${this.nats.url}`,
-      `--drivers=${drivers}`,
-    ]);
+    const args = [`--node=${node}`, `--data-dir=${dataDir}`, '--listen=127.0.0.1:0', `--nats=${this.nats.url}`, `--drivers=${drivers}`];
+    return new ServiceProcess(node, 'agent', args, via);
   }
 }
 

@@ -20,6 +20,9 @@ export interface FileJournalOptions {
 /** The journal on a disk: one file, see journal-format.ts. */
 export class FileJournal implements Journal {
   readonly name = 'journal';
+  /** Rejects with DISK_FAILED once a write has failed: its process is of no use any more. Never resolves. */
+  readonly failed: Promise<never>;
+  #tellFailed: (failure: AppError) => void = () => undefined;
   readonly #options: FileJournalOptions;
   readonly #path: string;
   readonly #lock: FolderLock;
@@ -87,6 +90,11 @@ export class FileJournal implements Journal {
     this.#syncedSeq = parsed.seq;
     this.#logBytes = parsed.goodBytes;
     this.#compactAtBytes = compactAt(parsed.snapshotBytes);
+    this.failed = new Promise((_, reject) => {
+      this.#tellFailed = reject;
+    });
+    // Who waits for `failed` sees it; a journal that nobody waits for must not end the process.
+    this.failed.catch(() => undefined);
     for (const { puts, deletes } of parsed.records) {
       for (const [key, value] of Object.entries(puts)) this.#state.set(key, value);
       for (const key of deletes) this.#state.delete(key);
@@ -249,6 +257,7 @@ export class FileJournal implements Journal {
       );
     if (this.#failure === undefined) this.#options.log.error('journal failed', { path: this.#path, error: failure });
     this.#failure = failure;
+    this.#tellFailed(failure);
     // What was resolved before the failure stays so.
     for (const write of [...batch, ...this.#unsynced.splice(0), ...this.#unwritten.splice(0)]) write.reject(failure);
   }

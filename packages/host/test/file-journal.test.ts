@@ -369,6 +369,7 @@ describe('file journal', () => {
       const later = await rejection(journal.write({ c: 1 }));
       expect(later.reason).to.equal('DISK_FAILED');
       expect(later.cause).to.have.property('message', 'planted');
+      expect(await rejection(journal.failed)).to.equal(later);
       expect(disk.syncs()).to.equal(2);
       await journal.close();
       const next = await own();

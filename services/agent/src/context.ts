@@ -67,7 +67,7 @@ export async function openAgent(settings: AgentSettings, log: Logger): Promise<R
     server.setServing(true);
     const docker = await openDockerDoor(settings, { api: agent.api, drivers: drivers.map(({ info }) => info), log });
     if (docker !== undefined) group.own(docker);
-    return { addresses: server.addresses, failed: Promise.race([group.failed, agent.failed]), close: () => group.stop() };
+    return { addresses: server.addresses, failed: Promise.race([group.failed, agent.failed, journal.failed]), close: () => group.stop() };
   } catch (error) {
     await group.stop();
     throw error;

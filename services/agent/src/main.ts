@@ -30,7 +30,8 @@ async function main(): Promise<void> {
       () => agent.close(),
       (delayMs, callback) => systemClock.after(delayMs, callback),
     );
-    agent.failed.catch(() => {
+    agent.failed.catch((error: unknown) => {
+      log.error('agent ends, to be started anew; its mounts stay', { error });
       end(EXIT.failed);
     });
     log.info('agent serves', { addresses: agent.addresses });
