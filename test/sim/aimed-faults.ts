@@ -11,7 +11,7 @@ export type AimedFaultName =
   | 'late-not-yours'
   | 'late-mounts'
   | 'late-unmounts'
-  | 'late-registers'
+  | 'late-register'
   | 'kill-at-mount'
   | 'kill-both'
   | 'lone-agent'
@@ -42,16 +42,16 @@ export class AimedFaults {
       this.#lateMount();
     },
     'late-not-yours': () => {
-      this.#late('"notYours":[{', 'reply', 1_000, 9_000);
+      this.#lateNotYours();
     },
     'late-mounts': () => {
-      this.#late('"type":"mount"', 'request', 2_500, 6_000);
+      this.#doubled('"type":"mount"', 3_300, 7_000);
     },
     'late-unmounts': () => {
       this.#doubled('"method":"unmountVolume"', 200, 2_500);
     },
-    'late-registers': () => {
-      this.#doubled('"type":"register"', 500, 4_500);
+    'late-register': () => {
+      this.#lateRegister();
     },
     'kill-at-mount': () => {
       this.#killAtMount();
@@ -172,10 +172,32 @@ export class AimedFaults {
     );
   }
 
-  #late(text: string, kind: 'request' | 'reply', fromMs: number, toMs: number): void {
-    this.#world.trace(`messages with ${text} are late`);
-    this.#during(6_000, (message) =>
-      message.kind === kind && message.text.includes(text) ? [fromMs + this.#random(toMs - fromMs)] : undefined,
+  /** An agent is restarted twice, quickly, and a copy of the first registration comes behind the second. */
+  #lateRegister(): void {
+    const world = this.#world;
+    const node = world.pick(world.nodes);
+    if (node === undefined) return;
+    const restart = (): void => {
+      if (node.agent === undefined || this.#alone.has(node)) return;
+      world.killAgent(node);
+      world.startAgent(node);
+    };
+    this.#whenSent(
+      'late-register',
+      ({ kind, from, text }) => kind === 'request' && from === node.name && text.includes('"type":"register"'),
+      () => {
+        world.time.after(300 + this.#random(300), restart);
+        return [1, 700 + this.#random(1_500)];
+      },
+    );
+    restart();
+  }
+
+  /** Told late that a volume is not its own, a node may have mounted it again. */
+  #lateNotYours(): void {
+    this.#world.trace('"not yours" is late');
+    this.#during(6_000, ({ kind, text }) =>
+      kind === 'reply' && text.includes('"notYours":[{') ? [1_000 + this.#random(8_000)] : undefined,
     );
   }
 
@@ -264,10 +286,10 @@ export class AimedFaults {
       this.#during(blindMs, ({ from, to }) =>
         (from === name && to === manager.id) || (from === manager.id && to === name) ? [] : undefined,
       );
-      const held = world.checks.documents().find((document) => document.attachments[name] !== undefined);
       world.time.after(this.#random(500), back);
-      if (held === undefined) return;
-      world.time.after(500 + this.#random(2_500), () => {
+      world.time.after(1_000 + this.#random(2_500), () => {
+        const held = world.checks.documents().find((document) => document.attachments[name] !== undefined);
+        if (held === undefined) return;
         world.trace(`operator says that ${name} is off, of ${held.name}`);
         world.checks.onForced(held.uid);
         const request = { name: held.name, node: name, note: 'power is off' };

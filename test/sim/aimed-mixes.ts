@@ -30,9 +30,9 @@ export const AIMED_MIXES: readonly Mix[] = [
     managers: 3,
     volumes: 2,
     kinds: [LEASE, MANUAL],
-    calls: { create: 5, mount: 70, end: 30, remove: 0, transfer: 0 },
+    calls: { create: 5, mount: 45, end: 55, remove: 0, transfer: 0 },
     faultEveryMs: 1_200,
-    faults: { blind: 6, 'late-watch': 3, 'late-registers': 2, 'kill-agent': 2 },
+    faults: { blind: 5, 'late-watch': 2, 'late-register': 4, 'kill-agent': 1 },
   },
   {
     ...SMALL,

@@ -1,9 +1,7 @@
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { assert, systemClock } from '@volplane/base';
+import { systemClock } from '@volplane/base';
 import { seedsOf } from './mixes.js';
 import type { Mutant } from './mutants/index.js';
-import { EXEC_ARGV, runSeeds } from './pool.js';
+import { runSeeds } from './pool.js';
 import type { SeedResult } from './run-seed.js';
 
 /** What one mutant has shown. */
@@ -11,7 +9,7 @@ interface Shown {
   readonly mutant: Mutant;
   /** As the table of mutants says. */
   readonly isExpected: boolean;
-  readonly by: string;
+  readonly by: Mutant['shownBy'];
   readonly first: string;
   readonly seconds: number;
 }
@@ -51,7 +49,7 @@ export async function hunt(mutants: readonly Mutant[], seeds: number, jobs: numb
   const count = (by: Mutant['shownBy']): string => String(all.filter((shown) => shown.mutant.shownBy === by && shown.isExpected).length);
   print('');
   print(
-    `${String(all.length)} guards switched off, one at a time: ${count('seeds')} found by seeds within their limits, ${count('trace')} by their traces, ${count('nothing')} covered by others, ${String(unexpected.length)} unexpected`,
+    `${String(all.length)} guards switched off, one at a time: ${count('seeds')} found by seeds within their limits, ${count('nothing')} covered by others, ${String(unexpected.length)} unexpected`,
   );
   for (const { mutant, first } of unexpected) print(`unexpected: ${mutant.name}, stated as shown by ${mutant.shownBy}: ${first}`);
   return unexpected.length === 0;
@@ -61,19 +59,15 @@ async function show(mutant: Mutant, limit: number, jobs: number, tell: (what: st
   const startedMs = systemClock.monotonicMs();
   const ofMix = mutant.mix === undefined ? '' : ` of mix ${mutant.mix}`;
   const found = await findViolation(mutant, limit, jobs);
-  const failed = mutant.trace === undefined ? undefined : await failedTrace(mutant);
   const first =
     found === undefined
       ? `none in ${String(limit)}${ofMix}`
       : `${String(found.result.seed)}, number ${String(found.number)} of ${String(limit)}${ofMix || ` (${found.result.mix})`}`;
   tell(found === undefined ? first : `seed ${first}: ${found.result.violation?.message ?? ''}`);
-  if (mutant.trace !== undefined) tell(failed === undefined ? `no trace ${mutant.trace} fails` : `trace fails: ${failed}`);
-  const isFound = found !== undefined;
-  const isExpected = isFound === (mutant.shownBy === 'seeds') && (mutant.trace === undefined || failed !== undefined);
   return {
     mutant,
-    isExpected,
-    by: isFound ? 'seeds' : failed === undefined ? 'nothing' : `trace ${mutant.trace ?? ''}`,
+    isExpected: (found !== undefined) === (mutant.shownBy === 'seeds'),
+    by: found === undefined ? 'nothing' : 'seeds',
     first,
     seconds: (systemClock.monotonicMs() - startedMs) / 1000,
   };
@@ -99,20 +93,3 @@ async function findViolation(mutant: Mutant, seeds: number, jobs: number): Promi
   await runSeeds({ from, seeds, step, jobs, mutant: mutant.name, onResult });
   return first;
 }
-
-/** The title of the first trace that fails with the guard switched off. @throws Error when no trace was run */
-async function failedTrace(mutant: Mutant): Promise<string | undefined> {
-  const child = fork(TRACE_WORKER, [mutant.name, mutant.trace ?? ''], {
-    execArgv: EXEC_ARGV,
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
-  let told: { readonly passes: number; readonly failed: readonly string[] } | undefined;
-  child.on('message', (message) => {
-    told = message as NonNullable<typeof told>; // sent by trace-worker.ts
-  });
-  await new Promise((resolve) => child.once('close', resolve));
-  assert(told !== undefined && told.passes + told.failed.length > 0, `the trace ${mutant.trace ?? ''} of mutant ${mutant.name} is run`);
-  return told.failed[0];
-}
-
-const TRACE_WORKER = fileURLToPath(new URL('trace-worker.ts', import.meta.url));

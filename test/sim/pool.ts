@@ -60,8 +60,7 @@ function ended(child: ChildProcess, onResult: (result: SeedResult) => void, isOv
 }
 
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
-/** Of every process that runs sources as they are. */
-export const EXEC_ARGV = ['--import=tsx', '--conditions=@volplane/source'];
+const EXEC_ARGV = ['--import=tsx', '--conditions=@volplane/source'];
 /** Seeds in one process: bounds whatever a process may gather. The heap after 300 seeds is that after 60, 22 MiB. */
 const LIVES_MAX = 500;
 const COMPLAINT_MAX = 4_000;

@@ -44,10 +44,9 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
   {
     name: 'rearm',
     rule: '6: a restarted agent arms what it finds unarmed',
-    shownBy: 'trace',
+    shownBy: 'nothing',
     seeds: 140,
-    trace: '6: an agent that comes back',
-    why: 'the guardian keeps on its disk what was armed; only a lost file leaves a mount unarmed, which the faults leave out',
+    why: 'before a node is called guarded again, all of its lease-bound mounts are armed (rule 20)',
     edits: [GLOBAL_MOUNTS('await this.#guard.rearm(driver, volume, record);', '')],
   },
   {

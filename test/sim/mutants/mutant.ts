@@ -4,15 +4,13 @@ export interface Mutant {
   /** The rule of docs/ownership.md, by number, and what the guard does for it. */
   readonly rule: string;
   /**
-   * What shows that it is missed. `seeds`: a violation within `seeds` seeds. `trace`: the scripted trace of its rule fails, and so many seeds find nothing,
-   * for the reason in `why`. `nothing`: so many seeds find nothing, because other guards cover it, see `why`.
+   * What shows that it is missed. `seeds`: a violation within `seeds` seeds. `nothing`: so many seeds find nothing, because other guards cover it,
+   * see `why`.
    */
-  readonly shownBy: 'seeds' | 'trace' | 'nothing';
+  readonly shownBy: 'seeds' | 'nothing';
   readonly seeds: number;
   /** Only seeds of this mix are run, and counted; absent = of all. */
   readonly mix?: string;
-  /** How the title of the trace begins. */
-  readonly trace?: string;
   readonly why?: string;
   readonly edits: readonly Edit[];
 }
