@@ -57,7 +57,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'word-compare',
     rule: '16: an operator’s word compares that the node has no session',
     shownBy: 'seeds',
-    seeds: 30,
+    seeds: 80,
     mix: 'beliefs',
     edits: [RELEASE('{ released: true }, [gone]);', '{ released: true }, []);')],
   },

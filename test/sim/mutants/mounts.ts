@@ -30,7 +30,7 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     name: 'gate',
     rule: '7: the mount call is made under the gate',
     shownBy: 'seeds',
-    seeds: 60,
+    seeds: 80,
     mix: 'gaps',
     edits: [LEASE_GUARD('await guardian.gate(volume.uid, MOUNT_MS_MAX, mount)', 'await mount()')],
   },
