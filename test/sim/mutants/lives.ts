@@ -18,7 +18,8 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'remove-forward',
     rule: '15: a remove that was sent only goes forward',
     shownBy: 'seeds',
-    seeds: 150,
+    seeds: 40,
+    mix: 'lives',
     edits: [
       COMMANDS(
         "command.kind === 'remove' || !hasReason(error, ...KNOWN_FAILURES)",
@@ -37,7 +38,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'remove-acknowledged',
     rule: '15: the end of a session acknowledges no remove',
     shownBy: 'seeds',
-    seeds: 300,
+    seeds: 40,
     edits: [
       OWNERSHIP(
         'document.formerOwners.filter((former) => lostWord(view, former) === undefined);',
@@ -48,9 +49,9 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
   {
     name: 'command-incarnation',
     rule: '15: a command names the incarnation',
-    shownBy: 'nothing',
-    seeds: 140,
-    why: 'agents answer a repeated operation from their journal',
+    shownBy: 'seeds',
+    seeds: 40,
+    mix: 'users',
     edits: [COMMANDS(' && live.incarnation === message.incarnation) return;', ') return;')],
   },
   {
@@ -89,7 +90,8 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'agent-epoch',
     rule: '17: an agent refuses a command with a lower epoch',
     shownBy: 'seeds',
-    seeds: 200,
+    seeds: 80,
+    mix: 'lives',
     edits: [
       COMMANDS('if (memory !== undefined && command.epoch < memory.epoch) throw', 'if (memory !== undefined && command.epoch < 0) throw'),
     ],
@@ -106,7 +108,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'former-owners',
     rule: '18: former owners stay listed until they have removed it',
     shownBy: 'seeds',
-    seeds: 300,
+    seeds: 40,
     edits: [
       OWNERSHIP(
         'const formerOwners = [...document.formerOwners.filter((former) => former.nodeUid !== leaving.nodeUid), leaving];',
@@ -126,7 +128,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'uid-epochs',
     rule: '1: epochs are kept by uid',
     shownBy: 'seeds',
-    seeds: 60,
+    seeds: 40,
     edits: [
       COMMANDS('const memory = this.#book.command(command.uid);', 'const memory = this.#book.command(command.name as never);'),
       COMMANDS('commands: { [command.uid]: begun }', 'commands: { [command.name]: begun }'),
@@ -138,16 +140,16 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'uid-objects',
     rule: '1: a driver tells its objects apart by uid; with the answer to a repeated command (command-once), which covers it, off as well',
     shownBy: 'seeds',
-    seeds: 60,
+    seeds: 80,
     mix: 'lives',
     edits: [FAKE_DRIVER('return present?.uid === volume.uid ? present : undefined;', 'return present;'), COMMANDS(REPEATED, '')],
   },
   {
     name: 'command-once',
     rule: '15: a repeated command is answered from the journal',
-    shownBy: 'nothing',
-    seeds: 140,
-    why: 'drivers take a repeated call, and a late remove finds nothing of its uid (uid-objects)',
+    shownBy: 'seeds',
+    seeds: 40,
+    mix: 'answers',
     edits: [COMMANDS(REPEATED, '')],
   },
   {
@@ -162,14 +164,15 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'brake',
     rule: 'the brake on mass takeovers',
     shownBy: 'seeds',
-    seeds: 200,
+    seeds: 20,
+    mix: 'disasters',
     edits: [BRAKE('if (lost <= 1 || lost <= nodes * this.#limits.lostShareMax) return undefined;', 'if (lost >= 0) return undefined;')],
   },
   {
     name: 'left-calls',
     rule: '18: a restarted agent waits for the driver calls that its predecessor left running',
     shownBy: 'seeds',
-    seeds: 120,
+    seeds: 200,
     mix: 'lives',
     edits: [WORLD('if (waitMs > 0) {', 'if (waitMs > 1e9) {')],
   },

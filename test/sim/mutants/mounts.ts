@@ -38,7 +38,7 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     name: 'guardian',
     rule: '6: the guardian aborts at the deadline',
     shownBy: 'seeds',
-    seeds: 100,
+    seeds: 40,
     edits: [ARMED_MOUNTS('mount.deadlineMs <= nowMs && (mount.gateUntilMs ?? 0) <= nowMs', 'mount.deadlineMs < 0 && nowMs < 0')],
   },
   {
@@ -53,7 +53,7 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     name: 'abort-not-unmount',
     rule: 'C: a mount is cut off, not only taken out of the tree',
     shownBy: 'seeds',
-    seeds: 100,
+    seeds: 40,
     edits: [
       FAKE_KERNEL(
         `mount.usable = false;
@@ -66,7 +66,7 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     name: 'request-once',
     rule: '8: a routed mount is begun once, however often its message comes',
     shownBy: 'seeds',
-    seeds: 60,
+    seeds: 40,
     edits: [ROUTED_MOUNTS('if (begun !== undefined) return await begun.answer;', '')],
   },
   {
@@ -81,7 +81,7 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     name: 'usable-answer',
     rule: '9: a repeated mount is answered OK only if usable',
     shownBy: 'seeds',
-    seeds: 150,
+    seeds: 40,
     edits: [GLOBAL_MOUNTS('inspection.mounted?.usable !== true || record.path === undefined', 'record.path === undefined')],
   },
   {
@@ -96,7 +96,7 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     name: 'ids-a-set',
     rule: '14: mount ids are a set, not a count',
     shownBy: 'seeds',
-    seeds: 60,
+    seeds: 40,
     edits: [
       GLOBAL_MOUNTS(' || !record.mountIds.includes(mountId)) return;', ') return;'),
       GLOBAL_MOUNTS('record.mountIds.filter((id) => id !== mountId);', 'record.mountIds.slice(1);'),
@@ -106,7 +106,7 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     name: 'ids-durable',
     rule: '14: a mount id is durable before its answer',
     shownBy: 'seeds',
-    seeds: 60,
+    seeds: 20,
     edits: [
       GLOBAL_MOUNTS(
         'await this.#book.keep({ mounts: { [record.name]: { ...record, mountIds: [...record.mountIds, wish.mountId] } } });',
@@ -118,7 +118,7 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     name: 'one-at-a-time',
     rule: '14: one operation for a volume at a time',
     shownBy: 'seeds',
-    seeds: 100,
+    seeds: 40,
     edits: [
       GLOBAL_MOUNTS(
         'return this.queue.run(wish.name, async () => {',
@@ -130,7 +130,7 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     name: 'unmount-first',
     rule: '14: the release is owed only after the kernel unmount',
     shownBy: 'seeds',
-    seeds: 200,
+    seeds: 40,
     edits: [
       GLOBAL_MOUNTS(
         'await this.#drivers.run(`unmount of volume ${name}`, volume.uid, DRIVER_MS.unmount, (signal) => driver.unmount(volume, signal));',
