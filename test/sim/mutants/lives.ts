@@ -39,6 +39,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     rule: '15: the end of a session acknowledges no remove',
     shownBy: 'seeds',
     seeds: 40,
+    mix: 'lives',
     edits: [
       OWNERSHIP(
         'document.formerOwners.filter((former) => lostWord(view, former) === undefined);',
@@ -58,7 +59,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'word-compare',
     rule: '16: an operator’s word compares that the node has no session',
     shownBy: 'seeds',
-    seeds: 80,
+    seeds: 150,
     mix: 'beliefs',
     edits: [RELEASE('{ released: true }, [gone]);', '{ released: true }, []);')],
   },
@@ -66,7 +67,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'create-answer',
     rule: '17: the answer to a create counts for its owner and epoch only',
     shownBy: 'seeds',
-    seeds: 30,
+    seeds: 40,
     mix: 'answers',
     edits: [
       LIFE(' || document.epoch !== answer.epoch) return', ') return'),
@@ -109,6 +110,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     rule: '18: former owners stay listed until they have removed it',
     shownBy: 'seeds',
     seeds: 40,
+    mix: 'lives',
     edits: [
       OWNERSHIP(
         'const formerOwners = [...document.formerOwners.filter((former) => former.nodeUid !== leaving.nodeUid), leaving];',
@@ -140,7 +142,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'uid-objects',
     rule: '1: a driver tells its objects apart by uid; with the answer to a repeated command (command-once), which covers it, off as well',
     shownBy: 'seeds',
-    seeds: 80,
+    seeds: 400,
     mix: 'lives',
     edits: [FAKE_DRIVER('return present?.uid === volume.uid ? present : undefined;', 'return present;'), COMMANDS(REPEATED, '')],
   },
@@ -148,7 +150,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     name: 'command-once',
     rule: '15: a repeated command is answered from the journal',
     shownBy: 'seeds',
-    seeds: 40,
+    seeds: 150,
     mix: 'answers',
     edits: [COMMANDS(REPEATED, '')],
   },

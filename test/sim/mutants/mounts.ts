@@ -67,6 +67,7 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
     rule: '8: a routed mount is begun once, however often its message comes',
     shownBy: 'seeds',
     seeds: 40,
+    mix: 'users',
     edits: [ROUTED_MOUNTS('if (begun !== undefined) return await begun.answer;', '')],
   },
   {
@@ -141,9 +142,9 @@ export const GUARDS_OF_MOUNTS: readonly Mutant[] = [
   {
     name: 'recover-void',
     rule: '14: a mount that a restart found gone is void before it is released',
-    shownBy: 'nothing',
-    seeds: 140,
-    why: 'the next look at unsettled records tries again',
+    shownBy: 'seeds',
+    seeds: 40,
+    mix: 'takeovers',
     edits: [
       GLOBAL_MOUNTS("const ended: MountRecord = { ...record, state: 'aborted', mountIds: [] };", 'const ended: MountRecord = record;'),
     ],
