@@ -288,6 +288,8 @@ export class Faults {
     const document = world.pick(held);
     if (off === undefined || document === undefined) return;
     world.trace(`operator releases ${document.name} from ${off.name}`);
+    // A manager may be slow, and the node back and at work again by the time that it is asked.
+    world.checks.onForced(document.uid);
     world
       .someApi()
       ?.forceRelease({ name: document.name, node: off.name, note: 'power is off' }, world.context(5_000))

@@ -108,6 +108,22 @@ describe('traces of mounts', () => {
     expect(script.record('n1', 'vol')).to.deep.include({ state: 'held', mountIds: ['c1'] });
   });
 
+  it('10: an operator’s word that comes late ends no newer mount', async () => {
+    const { uid } = await script.create('vol', 'n1');
+    await script.settle(script.mount('n1', 'vol', 'c1'));
+    script.rules(requests('force-release', 'n1', [1, 1_000], 1));
+    const api = script.world.managers[0]?.manager.api;
+    script.world.checks.onForced(uid);
+    await script.settle(
+      api?.forceRelease({ name: 'vol', node: 'n1', note: 'wanted back' }, script.world.context(5_000)) ??
+        Promise.reject(new Error('no manager')),
+    );
+    await script.settle(script.mount('n1', 'vol', 'c2'));
+    await script.pass(2_000);
+    expect(script.record('n1', 'vol')).to.deep.include({ state: 'held', mountIds: ['c2'] });
+    expect(script.kernelMount('n1')?.usable).to.equal(true);
+  });
+
   it('14: an id that joins while another leaves keeps its mount', async () => {
     await script.create('vol', 'n1');
     await script.settle(script.mount('n1', 'vol', 'c1'));

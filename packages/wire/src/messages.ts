@@ -177,12 +177,14 @@ const routedMount = z.strictObject({
   requestId: z.string().min(1).max(64),
 });
 
-/** Ends every use of the volume on the node, because an operator said so; the release that follows is evidence A. */
+/** Ends every use of the volume on the node under this claim, because an operator said so; the release that follows is evidence A. */
 const forceRelease = z.strictObject({
   type: z.literal('force-release'),
   ...addressee,
   name: volumeName,
   uid: volumeUid,
+  /** Of the claim that the operator saw: a late word ends no newer mount. */
+  seq: counter,
   note: z.string().max(200),
 });
 

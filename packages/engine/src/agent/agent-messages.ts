@@ -41,7 +41,7 @@ export function serveManagers(parts: {
         return await routed.run(message);
       case 'force-release':
         commands.checkAddressee(message);
-        await mounts.forceRelease(message.name, message.uid, message.note);
+        await mounts.forceRelease(message);
         return undefined;
       case 'users':
         return usersOf(parts.book, session.beat, message.uids);

@@ -9,7 +9,7 @@ import {
   type VolumeUid,
 } from '@volplane/domain';
 import type { DriverVolume, VolumeDriver } from '@volplane/ports';
-import { grantAnswer, type GrantAnswer, type MessageOf } from '@volplane/wire';
+import { grantAnswer, type AgentMessageOf, type GrantAnswer, type MessageOf } from '@volplane/wire';
 import type { AgentBook, MountRecord } from './agent-book.js';
 import type { AgentSession, LiveSession } from './agent-session.js';
 import { DRIVER_MS, toDriverVolume, type DriverSet } from './driver-set.js';
@@ -83,11 +83,19 @@ export class GlobalMounts {
     });
   }
 
-  /** Ends every use because an operator said so: cuts off what can be cut off. */
-  forceRelease(name: VolumeName, uid: VolumeUid, note: string): Promise<void> {
+  /**
+   * Ends every use under the claim because an operator said so: cuts off what can be cut off. Not held any more: fine.
+   *
+   * @throws AppError CONTENTION when the node has mounted the volume anew since the operator looked
+   */
+  forceRelease({ name, uid, seq, note }: AgentMessageOf<'force-release'>): Promise<void> {
     return this.queue.run(name, async () => {
       const record = this.#book.mount(name);
       if (record?.granted?.uid !== uid) return;
+      if (record.seq !== seq) {
+        const text = `volume ${name} was mounted anew on node ${this.#node} meanwhile; look at it again, and repeat the call if that is meant too`;
+        throw new AppError('CONTENTION', text, { volume: name, uid, node: this.#node });
+      }
       await this.#abort(record, `released by force: ${note}`);
     });
   }

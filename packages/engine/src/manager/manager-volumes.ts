@@ -213,11 +213,12 @@ export class ManagerVolumes {
     const record = await this.#cache.readVolume(name);
     if (record === undefined) throw notFound(name);
     const session = this.#cache.sessions.get(node)?.document;
-    if (session !== undefined && record.document.attachments[node]?.nodeUid === session.nodeUid) {
+    const attachment = record.document.attachments[node];
+    if (session !== undefined && attachment?.nodeUid === session.nodeUid) {
       const { uid } = record.document;
       await this.#agents.ask(
         node,
-        { type: 'force-release', session: session.session, incarnation: session.incarnation, name, uid, note },
+        { type: 'force-release', session: session.session, incarnation: session.incarnation, name, uid, seq: attachment.seq, note },
         acknowledged,
         context,
       );
