@@ -38,6 +38,9 @@ describe('an agent and its mounts', function () {
       await persist(() => own.unmountVolume({ name, mountId: 'c1' }, context()));
       expect(await rejection(client.removeVolume({ name }, context()))).to.have.property('reason', 'VOLUME_ATTACHED');
       await persist(() => own.unmountVolume({ name, mountId: 'c2' }, context()));
+      // On a busy machine the release may still be owed when the unmount is answered.
+      const isFree = async (): Promise<boolean> => (await client.getVolume({ name }, context())).attachments.length === 0;
+      await waitFor(isFree, { what: `${name} is attached to nobody` });
       await persist(() => client.removeVolume({ name }, context()));
     });
   }
