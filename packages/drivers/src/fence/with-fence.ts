@@ -19,7 +19,7 @@ export function withFence(
   const { fence, admit } = config;
   const call = new FenceCall(context);
   return {
-    ...optionalMethods(inner),
+    ...optionalMembers(inner),
     info: fencingInfo(inner.info),
     validate: (options) => inner.validate(options),
     create: (volume, signal) => inner.create(volume, signal),
@@ -80,8 +80,9 @@ function fencingInfo(info: DriverInfo): DriverInfo {
 }
 
 /** Those that the driver has, for whether it has them is what it can do. */
-function optionalMethods(inner: VolumeDriver): Partial<VolumeDriver> {
+function optionalMembers(inner: VolumeDriver): Partial<VolumeDriver> {
   return {
+    ...(inner.outlivesMachine === undefined ? {} : { outlivesMachine: inner.outlivesMachine }),
     ...(inner.abort && { abort: inner.abort.bind(inner) }),
     ...(inner.abortTarget && { abortTarget: inner.abortTarget.bind(inner) }),
     ...(inner.abortFault && { abortFault: inner.abortFault.bind(inner) }),
