@@ -384,11 +384,13 @@ export class World {
     if ((method === 'mount' || method === 'unmount') && this.weather.mountDelayMsMax > 0)
       return { kind: 'slow', delayMs: this.random.float() * this.weather.mountDelayMsMax, survivesEnd: true };
     const roll = this.random.float();
+    // One call into the kernel, as quick as the guardian's: evidence C counts on that.
+    if (method === 'abort') return undefined;
     if (roll >= this.weather.driverFaultRate)
       return roll < 0.3 ? { kind: 'slow', delayMs: this.random.float() * 20, survivesEnd: true } : undefined;
     // A mount that takes longer than its bound is outside what evidence C promises.
     if (roll < this.weather.driverFaultRate / 2) return { kind: 'slow', delayMs: this.random.float() * 800, survivesEnd: true };
-    if (method === 'abort' || method === 'inspect') return undefined;
+    if (method === 'inspect') return undefined;
     if (method === 'create' || method === 'mount')
       return {
         kind: 'fail',
