@@ -76,6 +76,13 @@ describe('the checker of histories', () => {
     );
   });
 
+  it('takes the kernel’s word for the very last record before a cut for nothing, and no other', () => {
+    const cut = (...runs: readonly RecordRun[]): string =>
+      faultsOf(...good.map((event) => (event.type === 'use' && event.node === 'n1' ? { ...event, end: 'EIO' } : event)), stored(...runs));
+    expect(cut(run('n1', 2, 1, 2), run('n2', 3, 1, 2))).to.equal('');
+    expect(cut(run('n1', 2, 1, 1), run('n2', 3, 1, 2))).to.contain('record 2 to 3 of w-n1-2');
+  });
+
   it('finds a late write that the storage took, although another record hid it', () => {
     const late = use('n1', 2, 3, { firstAckMs: 4, lastStartMs: 20 });
     const events = good.map((event) => (event.type === 'use' && event.node === 'n1' ? late : event));

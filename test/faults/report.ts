@@ -1,3 +1,4 @@
+import { lostAtCut } from './check-storage.js';
 import { eventsOf, violations } from './checker.js';
 import type { HistoryEvent } from './history.js';
 
@@ -23,6 +24,7 @@ export function reportOf(history: readonly HistoryEvent[]): { readonly text: str
     `            ${String(eventsOf(history, 'storage').length)} volumes read from the storage; ${String(end?.orphans ?? 0)} mounts without a user ended; ${String(end?.restarts ?? 0)} processes started again`,
     '',
     takeoverLine(history),
+    `            ${String(lostAtCut(run?.volumes ?? [], uses, eventsOf(history, 'storage')).length)} last records lost by the kernel while it cut the mount off`,
     '',
     `violations  ${String(found.length)}`,
     ...found.map((text) => `  ${text}`),

@@ -38,6 +38,7 @@ async function write({ head, place }: StartOrder): Promise<void> {
       say({ writer: head.writer, acked: number, startMs, endMs: bootMs() });
       await sleep(systemClock, PAUSE_MS);
     }
+    await storage.confirm();
   } finally {
     await storage.close();
   }
@@ -45,6 +46,8 @@ async function write({ head, place }: StartOrder): Promise<void> {
 
 interface Storage {
   append(record: string): Promise<void>;
+  /** Fails when the mount was cut off since the last record: told to stop, the writer would not see it otherwise. */
+  confirm(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -56,6 +59,7 @@ async function mountedStorage({ folder, isMount }: Extract<Place, { readonly fol
       const { bytesWritten } = await file.write(record);
       if (bytesWritten !== RECORD_BYTES) throw new Error(`wrote ${String(bytesWritten)} bytes of a record`);
     },
+    confirm: () => file.sync(),
     close: () => file.close(),
   };
 }
@@ -67,6 +71,7 @@ function remoteStorage(url: string, epoch: number): Storage {
       const response = await fetch(url, { method: 'POST', body: record, headers: { 'x-epoch': String(epoch) } });
       if (!response.ok) throw new Error(await response.text());
     },
+    confirm: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };
 }
