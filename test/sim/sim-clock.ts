@@ -91,6 +91,9 @@ export function trueClock(time: SimTime): Clock {
     wallMs: () => WALL_MS + time.nowMs,
     monotonicMs: () => time.nowMs,
     after: (delayMs, callback) => time.after(delayMs, callback),
+    soon: (callback) => {
+      queueMicrotask(callback);
+    },
   };
 }
 
@@ -136,6 +139,13 @@ export class ProcessClock implements Clock {
       cancelled = true;
       cancel();
     };
+  }
+
+  /** Within the same moment of virtual time; not any more once the process is killed. */
+  soon(callback: () => void): void {
+    queueMicrotask(() => {
+      this.deliver(callback);
+    });
   }
 
   /** Runs `callback` as soon as the process runs: now, or when it goes on. For what the outside hands to it. */

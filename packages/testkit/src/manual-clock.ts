@@ -27,6 +27,10 @@ export class ManualClock implements Clock {
     };
   }
 
+  soon(callback: () => void): void {
+    queueMicrotask(callback);
+  }
+
   /** The number of timers that wait. */
   get waiting(): number {
     return this.#timers.size;

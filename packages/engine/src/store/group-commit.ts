@@ -4,7 +4,7 @@ import { checkBatch, KV_LIMITS, type KvOutcome, type KvStore, type KvTransaction
 /**
  * Sends independent transactions together: whatever waits when a batch slot is free goes out as one proposal.
  *
- * An idle committer sends at once; batches form by themselves while earlier ones are in flight. A transaction that writes a
+ * An idle committer sends at once; batches form by themselves while an earlier one is in flight. A transaction that writes a
  * key that is being written, or that touches one that is written earlier in the queue, waits for it: the writes of one key
  * are made in the order of the calls. Fairness is the queue's order.
  */
@@ -52,22 +52,28 @@ export class GroupCommit {
     return this.#waiting.length;
   }
 
-  /** Callers of one turn of the event loop go together. */
+  /** Callers of one turn of the event loop go together: the answers that one read from a socket brings make one batch. */
   #planFlush(): void {
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;
-    queueMicrotask(() => {
+    this.#clock.soon(() => {
       this.#flushPlanned = false;
       this.#flush();
     });
   }
 
   #flush(): void {
-    while (this.#batchesInFlight < BATCHES_IN_FLIGHT_MAX && this.#waiting.length > 0) {
+    while (this.#maySend()) {
       const batch = this.#takeBatch();
       if (batch.length === 0) return;
       this.#send(batch);
     }
+  }
+
+  /** A batch that is not full gains by waiting for the one before: every batch costs a call. A full one gains nothing. */
+  #maySend(): boolean {
+    if (this.#waiting.length === 0 || this.#batchesInFlight >= BATCHES_IN_FLIGHT_MAX) return false;
+    return this.#batchesInFlight === 0 || this.#waiting.length >= KV_LIMITS.transactionsPerBatch;
   }
 
   #takeBatch(): readonly Waiting[] {
@@ -154,7 +160,7 @@ function bytesOf(transaction: KvTransaction): number {
 
 /**
  * etcd persists proposals in order, and takes what has come meanwhile with its next sync: one under way and one that waits keep it
- * busy. More only make the batches smaller, and every batch costs a call.
+ * busy, however much there is to do.
  */
 const BATCHES_IN_FLIGHT_MAX = 2;
 
