@@ -24,4 +24,5 @@ export {
   type SettingTable,
 } from './settings.js';
 export { SharedWork } from './shared-work.js';
+export { SortedKeys } from './sorted-keys.js';
 export { noTelemetry, PHASES, type Phase, type Telemetry } from './telemetry.js';

@@ -50,7 +50,7 @@ describe('ClusterCache', () => {
       const [done] = await kv.transact([{ compares: [], writes: [{ type: 'put', key: volumeKey(name), value }] }]);
       await waitFor(() => cache.volumes.get(name)?.modRevision === done?.revision, { what: 'the event is in memory' });
     };
-    const arrived = cache.expect(value, document);
+    const arrived = cache.expect(volumeKey(name), value, document);
     await write();
     expect(cache.volumes.get(name)?.document).to.equal(document);
     arrived();

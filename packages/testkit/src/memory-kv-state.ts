@@ -1,4 +1,4 @@
-import { AppError, assert } from '@volplane/base';
+import { AppError, assert, SortedKeys } from '@volplane/base';
 import {
   KvCompacted,
   type KvCompare,
@@ -10,7 +10,6 @@ import {
   type KvTransaction,
   type KvWrite,
 } from '@volplane/ports';
-import { SortedKeys } from './sorted-keys.js';
 
 /** The events of one revision, in the order of their writes. */
 export interface Change {

@@ -5,10 +5,8 @@ import {
   decideRehome,
   pendingCommands,
   placementOf,
-  type NodeName,
   type OperationId,
   type PendingCommand,
-  type SessionDocument,
   type VolumeDocument,
   type VolumeName,
 } from '@volplane/domain';
@@ -16,6 +14,7 @@ import { commandAnswer, toCommandAnswer, type CommandAnswer } from '@volplane/wi
 import type { ClusterCache } from '../store/cluster-cache.js';
 import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
+import { NodeLives } from './node-lives.js';
 import { placeWhile, toLiveNode } from './placing.js';
 
 /** How far a volume's pending operation could be brought. */
@@ -35,6 +34,7 @@ export class Operations {
   readonly #records: VolumeRecords;
   readonly #cache: ClusterCache;
   readonly #agents: Agents;
+  readonly #lives: NodeLives;
   readonly #random: Random;
   readonly #log: Logger;
   readonly #driving = new Map<VolumeName, Promise<Driven>>();
@@ -49,6 +49,7 @@ export class Operations {
     this.#records = parts.records;
     this.#cache = parts.cache;
     this.#agents = parts.agents;
+    this.#lives = new NodeLives(parts.cache);
     this.#random = parts.random;
     this.#log = parts.log;
   }
@@ -104,17 +105,17 @@ export class Operations {
   }
 
   async #run(document: VolumeDocument, command: PendingCommand): Promise<StepResult> {
-    const session = this.#cache.sessions.get(command.node)?.document;
-    if (session === undefined || session.nodeUid !== command.nodeUid) return await this.#withoutNode(document, command);
-    const life = this.#lifeOf(command.node, session);
+    const present = this.#lives.present(command.node);
+    if (present?.life.nodeUid !== command.nodeUid) return await this.#withoutNode(document, command);
+    const { life, signal } = present;
     let answer: CommandAnswer;
     try {
       const asked = await this.#agents.ask(
         command.node,
         {
           type: 'command',
-          session: session.session,
-          incarnation: session.incarnation,
+          session: life.session,
+          incarnation: life.incarnation,
           name: document.name,
           uid: document.uid,
           spec: document.spec,
@@ -124,30 +125,15 @@ export class Operations {
           parameters: { ...command.parameters },
         },
         commandAnswer,
-        { timeoutMs: COMMAND_TIMEOUT_MS, signal: life.signal },
+        { timeoutMs: COMMAND_TIMEOUT_MS, signal },
       );
       answer = toCommandAnswer(asked);
     } catch (error) {
       // That life of the agent answers no more. Who has to act now, the document and the sessions say at the next step.
-      if (life.signal.aborted) return { progress: true };
+      if (signal.aborted) return { progress: true };
       throw error;
-    } finally {
-      life.forget();
     }
     return await this.#record(document, command, answer);
-  }
-
-  /** A signal that fires when the node's session ends, or goes on in another incarnation. */
-  #lifeOf(node: NodeName, life: SessionDocument): { readonly signal: AbortSignal; readonly forget: () => void } {
-    const controller = new AbortController();
-    const forget = this.#cache.listen({
-      onSession: (changed) => {
-        const now = changed === node ? this.#cache.sessions.get(node)?.document : life;
-        if (now?.session !== life.session || now.incarnation !== life.incarnation)
-          controller.abort(new AppError('UNKNOWN_OUTCOME', `node ${node} went away while it was asked`, { node }));
-      },
-    });
-    return { signal: controller.signal, forget };
   }
 
   async #record(document: VolumeDocument, command: PendingCommand, answer: CommandAnswer): Promise<StepResult> {

@@ -58,8 +58,8 @@ export class ClusterCache implements Service {
   readonly #listeners = new Set<CacheListener>();
   readonly #barrier: ReadBarrier;
   #revision = 0;
-  /** What this process is writing now, by the text that it writes. */
-  readonly #expected = new Map<string, VolumeDocument>();
+  /** What this process is writing now, the latest of each key. */
+  readonly #expected = new Map<string, { readonly text: string; readonly document: VolumeDocument }>();
   #filled: (() => void) | undefined;
   #isFilled = false;
   readonly filled: Promise<void>;
@@ -155,9 +155,12 @@ export class ClusterCache implements Service {
    * A document that this process is about to write: an event that brings exactly its text need not be parsed and checked again,
    * which is most of the events that a busy manager sees. The returned function ends that.
    */
-  expect(text: string, document: VolumeDocument): () => void {
-    this.#expected.set(text, document);
-    return () => this.#expected.delete(text);
+  expect(key: string, text: string, document: VolumeDocument): () => void {
+    const expected = { text, document };
+    this.#expected.set(key, expected);
+    return () => {
+      if (this.#expected.get(key) === expected) this.#expected.delete(key);
+    };
   }
 
   /** Takes over the outcome of a commit of this process before the watch brings it. */
@@ -245,9 +248,11 @@ export class ClusterCache implements Service {
     if (parsed === undefined) return;
     try {
       switch (parsed.type) {
-        case 'volume':
-          this.#setVolume(parsed.name, { document: this.#volumeDocument(entry), modRevision: entry.modRevision });
+        case 'volume': {
+          const document = this.#volumeDocument(parsed.name, entry);
+          if (document !== undefined) this.#setVolume(parsed.name, { document, modRevision: entry.modRevision });
           break;
+        }
         case 'node':
           this.#setNode(parsed.node, { document: parseNodeDocument(entry.key, entry.value), modRevision: entry.modRevision });
           break;
@@ -276,8 +281,11 @@ export class ClusterCache implements Service {
     }
   }
 
-  #volumeDocument({ key, value }: KvEntry): VolumeDocument {
-    return this.#expected.get(value) ?? parseVolumeDocument(key, value);
+  /** Undefined: what is in memory is the same or younger, as after every commit of this process whose answer came first. */
+  #volumeDocument(name: VolumeName, { key, value, modRevision }: KvEntry): VolumeDocument | undefined {
+    if ((this.volumes.get(name)?.modRevision ?? 0) >= modRevision) return undefined;
+    const expected = this.#expected.get(key);
+    return expected?.text === value ? expected.document : parseVolumeDocument(key, value);
   }
 
   #applyDelete(key: string, revision: number): void {

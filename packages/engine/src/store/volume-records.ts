@@ -109,7 +109,7 @@ export class VolumeRecords {
       compares: [{ type: 'revision', key, modRevision: record?.modRevision ?? 0 }, ...requirements.map(toCompare)],
       writes: [value === undefined ? { type: 'delete', key } : { type: 'put', key, value }],
     };
-    const arrived = document === undefined || value === undefined ? undefined : this.#cache.expect(value, document);
+    const arrived = document === undefined || value === undefined ? undefined : this.#cache.expect(key, value, document);
     try {
       const outcome = await this.#commits.submit(transaction);
       if (!outcome.succeeded) return { type: 'lost' };

@@ -1,42 +1,43 @@
 /**
- * A set of strings kept in code-unit order, in chunks, so that adding one of 100,000 keys moves hundreds of entries and not
- * all of them.
+ * A set of strings in code-unit order, in chunks, so that adding one of 100,000 keys moves hundreds of entries and not all of them.
  */
-export class SortedKeys {
+export class SortedKeys<K extends string = string> {
   /** Never an empty chunk. */
-  readonly #chunks: string[][] = [];
+  readonly #chunks: K[][] = [];
 
   /** Adds `key`; nothing happens when it is there. */
-  add(key: string): void {
-    const index = this.#chunkFor(key);
-    const chunk = this.#chunks[index];
-    if (chunk === undefined) {
+  add(key: K): void {
+    const last = this.#chunks.at(-1);
+    // Listings come in order and only append.
+    if (last === undefined || (last.length === CHUNK_KEYS_MAX && isAbove(key, last))) {
       this.#chunks.push([key]);
       return;
     }
-    const at = lowerBound(chunk, key);
+    const index = this.#chunkFor(key);
+    const chunk = this.#chunks[index] ?? last;
+    const at = firstNotBelow(chunk, key);
     if (chunk[at] === key) return;
     chunk.splice(at, 0, key);
     if (chunk.length > CHUNK_KEYS_MAX) this.#chunks.splice(index + 1, 0, chunk.splice(chunk.length / 2));
   }
 
   /** Removes `key`; nothing happens when it is absent. */
-  delete(key: string): void {
+  delete(key: K): void {
     const index = this.#chunkFor(key);
     const chunk = this.#chunks[index];
     if (chunk === undefined) return;
-    const at = lowerBound(chunk, key);
+    const at = firstNotBelow(chunk, key);
     if (chunk[at] !== key) return;
     chunk.splice(at, 1);
     if (chunk.length === 0) this.#chunks.splice(index, 1);
   }
 
   /** The keys not below `start`, in order. The set must not change meanwhile. */
-  *from(start: string): Generator<string, void, undefined> {
+  *from(start: string): Generator<K, void, undefined> {
     let index = this.#chunkFor(start);
-    let at = lowerBound(this.#chunks[index] ?? [], start);
+    let at = firstNotBelow(this.#chunks[index] ?? [], start);
     for (let chunk = this.#chunks[index]; chunk !== undefined; chunk = this.#chunks[index]) {
-      for (; at < chunk.length; at += 1) yield chunk[at] ?? '';
+      for (const key of at === 0 ? chunk : chunk.slice(at)) yield key;
       index += 1;
       at = 0;
     }
@@ -55,10 +56,14 @@ export class SortedKeys {
   }
 }
 
+/** Moving half as many entries takes a quarter of a microsecond. */
 const CHUNK_KEYS_MAX = 1_024;
 
-/** The index of the first key that is not below `key`. */
-function lowerBound(chunk: readonly string[], key: string): number {
+function isAbove(key: string, chunk: readonly string[]): boolean {
+  return (chunk.at(-1) ?? '') < key;
+}
+
+function firstNotBelow(chunk: readonly string[], key: string): number {
   let low = 0;
   let high = chunk.length;
   while (low < high) {
