@@ -18,6 +18,9 @@ export const WORKLOADS = [
 
 export type WorkloadName = (typeof WORKLOADS)[number];
 
+/** They take away what others have made. */
+export const REMOVALS: ReadonlySet<WorkloadName> = new Set(['docker-remove', 'csi-delete', 'remove']);
+
 /** Addresses of what is measured. */
 export interface Targets {
   readonly echo: string;
