@@ -1,4 +1,4 @@
-import { AppError, noTelemetry, type Telemetry } from '@volplane/base';
+import { AppError, noTelemetry, sleep, systemClock, type Telemetry } from '@volplane/base';
 import { KV_LIMITS, type KvCompare, type KvStore, type KvTransaction, type KvWrite } from '@volplane/ports';
 import { gate, ManualClock, MemoryKv, rejection, waitFor, type Gate } from '@volplane/testkit';
 import { expect } from 'chai';
@@ -53,6 +53,24 @@ describe('GroupCommit', () => {
     await Promise.all(all);
     expect(sizes).to.deep.equal([32, 32, 32, 32, 32, 32, 32, 32, 32, 12]);
     expect(kv.entries()).to.have.length(300);
+  });
+
+  it('lets what does not fill a batch gather until the one before is back', async () => {
+    const { kv, batches, held } = heldStore();
+    const commits = committer(kv);
+    const first = commits.submit(transaction([], put('first')));
+    await waitFor(() => batches.length === 1, { what: 'the first batch is in flight' });
+    const gathered = Array.from({ length: KV_LIMITS.transactionsPerBatch - 1 }, (_, index) =>
+      commits.submit(transaction([], put(`k${String(index)}`))),
+    );
+    // Every turn that could send it has passed.
+    await sleep(systemClock, 0);
+    expect(batches).to.have.length(1);
+    const last = commits.submit(transaction([], put('last')));
+    await waitFor(() => batches.length === 2, { what: 'a full batch is in flight beside it' });
+    held.open();
+    await Promise.all([first, last, ...gathered]);
+    expect(batches.map((batch) => batch.length)).to.deep.equal([1, KV_LIMITS.transactionsPerBatch]);
   });
 
   it('makes the writes of one key in the order of the calls, one batch after the other', async () => {
