@@ -1,7 +1,9 @@
-import type { LogFields, Logger } from '@volplane/base';
+import { systemClock, type LogFields, type Logger } from '@volplane/base';
 import winston from 'winston';
+import { IsoTime } from './iso-time.js';
+import { jsonLine } from './json-line.js';
 import { toPlain } from './plain-fields.js';
-import { textLine } from './text-line.js';
+import { textLine, type Line } from './text-line.js';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 export type LogFormat = 'json' | 'text';
@@ -16,22 +18,38 @@ export interface LoggerOptions {
   readonly destination?: NodeJS.WritableStream;
 }
 
-/** A {@link Logger} on winston. A call below the level costs one comparison. */
+/** A {@link Logger} on winston. A call below the level costs one comparison; a line is with the destination when the call returns. */
 export function createLogger(options: LoggerOptions): Logger {
   const stream = options.destination ?? process.stderr;
+  const transport = new winston.transports.Stream({
+    stream,
+    // winston's own sets a timer for each line, to emit an event that nobody hears.
+    log: (info: winston.Logform.TransformableInfo, done) => {
+      stream.write(`${String(info[MESSAGE])}\n`);
+      done();
+    },
+  });
   const logger = winston.createLogger({
     level: options.level,
     levels: LEVELS,
-    format:
-      options.format === 'json'
-        ? winston.format.combine(winston.format.timestamp(), winston.format.json())
-        : winston.format.combine(winston.format.timestamp(), winston.format.printf(textLine)),
+    format: lineFormat(options.format === 'json' ? jsonLine : textLine),
     // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston's types give its own transports by interface
-    transports: [new winston.transports.Stream({ stream })],
+    transports: [transport],
     exitOnError: false,
   });
   return new WinstonLogger(logger, LEVELS[options.level], options.fields ?? {});
 }
+
+/** One format for all of the line: a chain of winston's own costs as much as everything else together. */
+function lineFormat(format: (line: Line) => string): winston.Logform.Format {
+  const time = new IsoTime();
+  return winston.format.printf(({ level, message, fields }) =>
+    format({ timestamp: time.format(systemClock.wallMs()), level, message: message as string, fields: fields as Line['fields'] }),
+  );
+}
+
+/** Where a format of winston leaves the finished line. */
+const MESSAGE = Symbol.for('message');
 
 const LEVELS = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Record<LogLevel, number>;
 
@@ -63,26 +81,33 @@ class WinstonLogger implements Logger {
   }
 
   child(fields: LogFields): Logger {
-    return new WinstonLogger(this.#logger, this.#levelMax, { ...this.#fields, ...fields });
+    return new WinstonLogger(this.#logger, this.#levelMax, merged(this.#fields, fields));
   }
 
   #write(level: LogLevel, message: string, fields: LogFields | undefined): void {
     if (LEVELS[level] > this.#levelMax) return;
-    this.#logger.log({ ...this.#plainFields(fields), level, message });
+    this.#logger.log({ level, message, fields: this.#plainFields(fields) });
   }
 
   /** A line is never lost for what is in its fields. */
-  #plainFields(fields: LogFields | undefined): Record<string, unknown> {
+  #plainFields(fields: LogFields | undefined): LogFields {
     try {
-      return reserved(toPlain({ ...this.#fields, ...fields }));
+      return reserved(toPlain(merged(this.#fields, fields)));
     } catch (error) {
       return { fieldsUnreadable: String(error) };
     }
   }
 }
 
-/** winston keeps `level`, `message` and `timestamp` for itself. */
-function reserved(fields: Record<string, unknown>): Record<string, unknown> {
+/** A copy with the fields of both. Two spreads in one literal cost 4 µs in Node 20, which is as much as the rest of a line. */
+function merged(fields: LogFields, more: LogFields = {}): LogFields {
+  // Assigned, a field of this name would be no field any more.
+  if (Object.hasOwn(fields, '__proto__') || Object.hasOwn(more, '__proto__')) return { ...fields, ...more };
+  return Object.assign({}, fields, more);
+}
+
+/** `level`, `message` and `timestamp` are the line's own. */
+function reserved(fields: LogFields): LogFields {
   if (!('level' in fields || 'message' in fields || 'timestamp' in fields)) return fields;
   const { level, message, timestamp, ...rest } = fields;
   return {

@@ -1,14 +1,63 @@
 import { AppError } from '@volplane/base';
-import { isSecretKey, maskSecretText } from './secret-masking.js';
+import { isSecretKey, maskSecretText, mayHoldSecret } from './secret-masking.js';
 
 /**
  * Log fields as plain JSON: errors with their causes, secrets masked, everything bounded, for each line and in all.
  *
+ * @returns `fields` itself when it is all of that already
  * @throws what a getter or a `toJSON` of the fields throws
  */
-export function toPlain(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+export function toPlain(fields: Fields): Fields {
+  return isPlain(fields) ? fields : toPlainInFull(fields);
+}
+
+/** As {@link toPlain}, always by a copy. */
+export function toPlainInFull(fields: Fields): Fields {
   return plainObject(fields, 0, { values: VALUES_MAX, characters: CHARACTERS_MAX });
 }
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * True when a copy would show the same: a few facts, each a short text, a number, a boolean or null, with nothing that could be a
+ * secret. Nearly every line is so. May be false for others, never true.
+ */
+function isPlain(fields: Fields): boolean {
+  const keys = Object.keys(fields);
+  if (keys.length > ITEMS_MAX) return false;
+  let characters = 0;
+  for (const key of keys) {
+    if (!isHarmlessKey(key)) return false;
+    characters += key.length;
+    const value = fields[key];
+    switch (typeof value) {
+      case 'string':
+        if (value.length > TEXT_MAX || mayHoldSecret(value)) return false;
+        characters += value.length;
+        break;
+      case 'number':
+      case 'boolean':
+        break;
+      default:
+        if (value !== null) return false;
+    }
+  }
+  return characters <= CHARACTERS_MAX;
+}
+
+/** True for a name that is shown as it is, with its value. The names of fields are constants of the code: each is looked at once. */
+function isHarmlessKey(key: string): boolean {
+  if (harmlessKeys.has(key)) return true;
+  if (key.length > KEY_MAX || isSecretKey(key) || mayHoldSecret(key)) return false;
+  if (harmlessKeys.size < KEYS_MAX) harmlessKeys.add(key);
+  return true;
+}
+
+const harmlessKeys = new Set<string>();
+
+/** More than the code has names; past it a name is looked at each time. */
+const KEYS_MAX = 1_024;
+const KEY_MAX = 64;
 
 /** What may still be shown of one line. */
 interface Budget {

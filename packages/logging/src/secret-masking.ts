@@ -5,8 +5,13 @@ export function isSecretKey(key: string): boolean {
 
 /** The text without secrets that can be told by their form: in URLs, mount options, JSON, headers, keys and tokens. */
 export function maskSecretText(text: string): string {
-  if (!MAY_HOLD_SECRET.test(text)) return text;
+  if (!mayHoldSecret(text)) return text;
   return PATTERNS.reduce((masked, [pattern, shown]) => masked.replace(pattern, shown), text);
+}
+
+/** False for a text that {@link maskSecretText} leaves as it is; true for any other, and for some of these. */
+export function mayHoldSecret(text: string): boolean {
+  return MAY_HOLD_SECRET.test(text);
 }
 
 /** `key` alone is the name of a thing in the store, and not here; keys in files are told by their form. */

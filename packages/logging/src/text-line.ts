@@ -1,18 +1,20 @@
-/** A line as winston hands it to a format, its fields plain. */
+/** What is known of a line when it is written. */
 export interface Line {
+  readonly timestamp: string;
   readonly level: string;
-  readonly message: unknown;
-  readonly [field: string]: unknown;
+  readonly message: string;
+  /** Plain JSON, as plain-fields.ts makes it. */
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 /**
  * A log line for people: time, level, message and fields on one line, then what went wrong with its causes and, for
  * faults of ours, where. Control characters are never written as they are.
  */
-export function textLine({ level, message, timestamp, ...fields }: Line): string {
+export function textLine({ timestamp, level, message, fields }: Line): string {
   const errors = Object.entries(fields).filter((entry): entry is [string, PlainError] => isPlainError(entry[1]));
   const facts = Object.entries(fields).filter(([, value]) => !isPlainError(value));
-  const first = [String(timestamp), level.toUpperCase().padEnd(5), String(message), ...facts.map(formatFact)].join(' ');
+  const first = [timestamp, level.toUpperCase().padEnd(5), message, ...facts.map(formatFact)].join(' ');
   return [first, ...errors.flatMap(([key, error]) => errorLines(key, error, 1))].join('\n');
 }
 

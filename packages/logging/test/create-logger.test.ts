@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { AppError } from '@volplane/base';
 import { expect } from 'chai';
+import winston from 'winston';
 import { createLogger, type LogFormat, type LogLevel } from '@volplane/logging';
 
 describe('createLogger', () => {
@@ -28,6 +29,33 @@ describe('createLogger', () => {
     const { log, lines } = open();
     log.child({ node: 'n1' }).info('volume placed', { volume: 'v1' });
     expect(only(lines())).to.include({ level: 'info', message: 'volume placed', service: 'test', node: 'n1', volume: 'v1' });
+  });
+
+  it('has written a line when the call returns, however many in one turn of the event loop', () => {
+    const { log, lines } = open();
+    for (let line = 1; line <= 100; line += 1) {
+      log.info('now', { line });
+      expect(only(lines())).to.include({ line });
+    }
+  });
+
+  it('writes the object that the formats of winston write', () => {
+    const { log, lines } = open();
+    const fields = {
+      volume: 'v "1"\n\ud800',
+      epoch: 3,
+      share: 0.5,
+      none: Number.NaN,
+      final: true,
+      holder: null,
+      mounts: ['m1', { at: '/x' }],
+    };
+    const ours = only((log.info('said "so"', fields), lines()));
+    const reference = winston.format.combine(winston.format.timestamp(), winston.format.json());
+    const info = { level: 'info', message: 'said "so"', service: 'test', ...fields, timestamp: ours['timestamp'] };
+    const theirs = reference.transform(info) as Readonly<Record<symbol, unknown>>; // what a format gives is an info with its text
+    expect(ours).to.deep.equal(JSON.parse(String(theirs[Symbol.for('message')])));
+    expect(ours['timestamp']).to.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   });
 
   it('drops lines below its level, without looking at their fields', () => {
@@ -163,6 +191,12 @@ describe('createLogger', () => {
     const { log, lines } = open();
     log.info('mine', { message: 'theirs', level: 'theirs' });
     expect(only(lines())).to.include({ level: 'info', message: 'mine', fieldMessage: 'theirs', fieldLevel: 'theirs' });
+  });
+
+  it('loses no line for a field whose name means something to winston or to objects', () => {
+    const { log, lines } = open();
+    log.child(JSON.parse('{"__proto__":{"a":1}}') as Record<string, unknown>).info('mine', { exception: true, splat: ['x'] });
+    expect(lines()[0]).to.match(/"message":"mine","service":"test","__proto__":\{"a":1\},"exception":true,"splat":\["x"\]\}$/);
   });
 
   it('writes a line for people in text format', () => {
