@@ -60,9 +60,15 @@ export function parseFailure(reason: string, message: string, fields: Readonly<R
   return { reason: 'INTERNAL', message, fields: { ...fields, peerReason: reason } };
 }
 
-/** For faults of our own: what must hold at this point. */
-export function assert(condition: unknown, expectation: string): asserts condition {
-  if (!condition) throw new Error(`assertion failed: ${expectation}`);
+/**
+ * For faults of our own: what must hold at this point.
+ *
+ * @param expectation - what should have held; a function where the text has to be built and the place is passed often, called only
+ *   when it did not hold
+ * @throws Error with that text, never an AppError: a fault is not an answer
+ */
+export function assert(condition: unknown, expectation: string | (() => string)): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${typeof expectation === 'string' ? expectation : expectation()}`);
 }
 
 /** In the default branch of a switch over a union: does not compile while a member is missing. */

@@ -310,7 +310,7 @@ function compactAt(snapshotBytes: number): number {
 function toJson(key: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
   const json: unknown = JSON.stringify(value);
-  assert(typeof json === 'string', `the value of ${key} is JSON`);
+  assert(typeof json === 'string', () => `the value of ${key} is JSON`);
   return json;
 }
 
