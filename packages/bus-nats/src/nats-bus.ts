@@ -1,8 +1,13 @@
-import { abortReason, AppError, assert, withTimeout, type Clock, type Logger, type Random } from '@volplane/base';
-import { BUS_LIMITS, BUS_SUBJECT, type Bus, type BusHandler, type BusRequestOptions, type BusSubscription } from '@volplane/ports';
+import { abortReason, AppError, assert, errorText, withTimeout, type Clock, type Logger, type Random } from '@volplane/base';
+import { BUS_SUBJECT, type Bus, type BusHandler, type BusRequestOptions, type BusSubscription } from '@volplane/ports';
 import type { Msg, NatsConnection, NatsError } from 'nats';
 import { checkCredentials, type NatsCredentials } from './connection-options.js';
+import { encodePayload, FRAME_BYTES, ITEM_BYTES, readAnswerFrame, type EncodedPayload } from './frames.js';
 import { keepConnected } from './nats-link.js';
+import { OutgoingAnswers } from './outgoing-answers.js';
+import { OutgoingRequests } from './outgoing-requests.js';
+import { unavailable } from './pending-request.js';
+import { RunningHandlers } from './running-handlers.js';
 import { parseServerAddress, type ServerAddress } from './server-address.js';
 import { ServedSubject } from './served-subject.js';
 
@@ -22,14 +27,14 @@ export class NatsBus implements Bus {
   readonly #options: NatsBusOptions;
   readonly #inbox: string;
   readonly #served = new Set<ServedSubject>();
-  readonly #pending = new Map<string, PendingRequest>();
-  readonly #running = new Set<Promise<void>>();
+  readonly #requests: OutgoingRequests;
+  readonly #answers: OutgoingAnswers;
+  readonly #running = new RunningHandlers();
   readonly #stopDialling = new AbortController();
   readonly #linkEnded: Promise<void>;
   #connection: NatsConnection | undefined;
   #inboxOpen = false;
-  #payloadBytesMax = PAYLOAD_BYTES_DEFAULT;
-  #tokens = 0;
+  #frameBytesMaxTold = FRAME_BYTES_MAX_DEFAULT;
   #closing: Promise<void> | undefined;
 
   /**
@@ -47,6 +52,15 @@ export class NatsBus implements Bus {
   private constructor(options: NatsBusOptions, servers: readonly ServerAddress[]) {
     this.#options = options;
     this.#inbox = `_INBOX.${options.random.hex(INBOX_NAME_LENGTH)}`;
+    this.#requests = new OutgoingRequests({
+      clock: options.clock,
+      publish: (subject, frame, firstId) => this.#refusal() ?? this.#publish(subject, frame, `${this.#inbox}.${String(firstId)}`),
+    });
+    this.#answers = new OutgoingAnswers({
+      clock: options.clock,
+      log: options.log,
+      publish: (replyTo, frame) => this.#publish(replyTo, frame),
+    });
     const observer = {
       onUp: (connection: NatsConnection): void => {
         this.#onUp(connection);
@@ -63,31 +77,16 @@ export class NatsBus implements Bus {
   }
 
   get payloadBytesMax(): number {
-    this.#payloadBytesMax = this.#connection?.info?.max_payload ?? this.#payloadBytesMax;
-    return this.#payloadBytesMax;
+    return this.#frameBytesMax() - FRAME_BYTES - ITEM_BYTES;
   }
 
   async request(subject: string, payload: unknown, options: BusRequestOptions): Promise<unknown> {
     assert(BUS_SUBJECT.test(subject), 'a request goes to a subject without wildcards');
-    const bytes = this.#encode(payload, subject);
-    const { timeoutMs, signal } = options;
-    if (signal?.aborted === true) throw abortReason(signal);
-    const connection = this.#usableConnection(subject);
-    if (this.#pending.size >= BUS_LIMITS.requestsPending) {
-      throw new AppError('OVERLOADED', `too many requests wait for answers; ${subject} was not asked`, { subject });
-    }
-    this.#tokens += 1;
-    const token = this.#tokens.toString(36);
-    const answer = new Promise<unknown>((resolve, reject) => {
-      this.#pending.set(token, { subject, resolve, reject });
-    });
-    try {
-      publish(connection, subject, bytes, `${this.#inbox}.${token}`);
-      const onTimeout = (): Error => unknownOutcome(subject, `no answer came in ${String(timeoutMs)} ms`);
-      return await withTimeout(this.#options.clock, answer, { timeoutMs, signal, onTimeout });
-    } finally {
-      this.#pending.delete(token);
-    }
+    const encoded = this.#encode(payload, subject);
+    if (options.signal?.aborted === true) throw abortReason(options.signal);
+    const refusal = this.#closing === undefined ? this.#refusal() : 'the bus is closed';
+    if (refusal !== undefined) throw unavailable(subject, refusal);
+    return await this.#requests.ask({ subject, payload: encoded, options, frameBytesMax: this.#frameBytesMax() });
   }
 
   serve(subject: string, group: string | undefined, handler: BusHandler): BusSubscription {
@@ -97,12 +96,11 @@ export class NatsBus implements Bus {
       group,
       handler,
       log: this.#options.log,
-      answer: (replyTo, payload) => {
-        this.#answer(replyTo, payload, subject);
+      answer: (replyTo, id, payload) => {
+        const { text, bytes } = this.#encode(payload, subject);
+        this.#answers.add({ text, bytes, replyTo, id }, this.#frameBytesMax());
       },
-      track: (running) => {
-        this.#track(running);
-      },
+      running: this.#running,
     });
     if (this.#closing === undefined) {
       this.#served.add(served);
@@ -134,67 +132,65 @@ export class NatsBus implements Bus {
 
   #onDown(): void {
     this.#connection = undefined;
-    this.#failPending('the connection to NATS broke before an answer came');
+    this.#requests.failSent('the connection to NATS broke before an answer came');
   }
 
-  /** An answer arrives, or the server's word that nobody listens. Must not throw, see ServedSubject. */
+  /** Answers arrive, or the server's word that nobody listens. Must not throw, see ServedSubject. */
   #receive(error: NatsError | null, message: Msg): void {
     if (error !== null) {
       this.#inboxOpen = false;
       this.#options.log.error('nats does not let this process receive answers; allow it to subscribe to _INBOX.>', { error });
       return;
     }
-    const request = this.#pending.get(message.subject.slice(this.#inbox.length + 1));
-    // Too late, or the second one.
-    if (request === undefined) return;
     try {
       const nobody = message.data.length === 0 && message.headers?.code === NO_RESPONDERS;
-      if (nobody) request.reject(unavailable(request.subject, 'nobody listens'));
-      else request.resolve(JSON.parse(message.string()));
+      if (nobody) this.#requests.refuse(Number(message.subject.slice(this.#inbox.length + 1)));
+      else readAnswerFrame(message.string(), this.#onAnswer);
     } catch (parseError) {
-      this.#options.log.debug('stray answer dropped', { subject: request.subject, error: parseError });
+      this.#options.log.debug('stray answers dropped', { error: parseError });
     }
   }
 
-  #answer(replyTo: string, payload: unknown, subject: string): void {
-    const bytes = this.#encode(payload, subject);
-    const connection = this.#connection;
-    if (connection === undefined || connection.isClosed()) {
-      this.#options.log.debug('answer dropped, nats is down', { subject });
-      return;
-    }
-    connection.publish(replyTo, bytes);
-  }
+  readonly #onAnswer = (id: unknown, payload: unknown): void => {
+    this.#requests.settle(id, payload);
+  };
 
-  #track(running: Promise<void>): void {
-    const tracked = running.finally(() => {
-      this.#running.delete(tracked);
-    });
-    this.#running.add(tracked);
-  }
-
-  #encode(payload: unknown, subject: string): Uint8Array {
-    const bytes = Buffer.from(JSON.stringify(payload ?? null));
+  /** @throws AppError TOO_LARGE */
+  #encode(payload: unknown, subject: string): EncodedPayload {
+    const encoded = encodePayload(payload);
     const bytesMax = this.payloadBytesMax;
-    if (bytes.length > bytesMax) {
-      throw new AppError('TOO_LARGE', `a message for ${subject} has ${String(bytes.length)} bytes, NATS takes ${String(bytesMax)}`, {
+    if (encoded.bytes > bytesMax) {
+      throw new AppError('TOO_LARGE', `a message for ${subject} has ${String(encoded.bytes)} bytes, NATS takes ${String(bytesMax)}`, {
         subject,
       });
     }
-    return bytes;
+    return encoded;
   }
 
-  #usableConnection(subject: string): NatsConnection {
-    if (this.#closing !== undefined) throw unavailable(subject, 'the bus is closed');
+  /** The server's word, or the last one while there is none. */
+  #frameBytesMax(): number {
+    this.#frameBytesMaxTold = this.#connection?.info?.max_payload ?? this.#frameBytesMaxTold;
+    return this.#frameBytesMaxTold;
+  }
+
+  /** Why nothing can be asked now, if so. */
+  #refusal(): string | undefined {
     const connection = this.#connection;
-    if (connection === undefined || connection.isClosed()) throw unavailable(subject, 'NATS is not connected');
-    if (!this.#inboxOpen) throw unavailable(subject, 'NATS does not let this process receive answers');
-    return connection;
+    if (connection === undefined || connection.isClosed()) return 'NATS is not connected';
+    return this.#inboxOpen ? undefined : 'NATS does not let this process receive answers';
   }
 
-  #failPending(why: string): void {
-    for (const request of this.#pending.values()) request.reject(unknownOutcome(request.subject, why));
-    this.#pending.clear();
+  /** @returns why it was not sent, if so */
+  #publish(subject: string, frame: Buffer, reply?: string): string | undefined {
+    const connection = this.#connection;
+    if (connection === undefined || connection.isClosed()) return 'NATS is not connected';
+    try {
+      connection.publish(subject, frame, reply === undefined ? {} : { reply });
+      return undefined;
+    } catch (error) {
+      // The library throws before it sends: the connection is closing, or takes smaller messages since a moment ago.
+      return `the connection to NATS does not take it: ${errorText(error)}`;
+    }
   }
 
   async #close(): Promise<void> {
@@ -206,7 +202,7 @@ export class NatsBus implements Bus {
       this.#options.log.warn('bus closed without waiting longer', { error });
     }
     this.#served.clear();
-    this.#failPending('the bus was closed before an answer came');
+    this.#requests.failSent('the bus was closed before an answer came');
     await this.#connection?.close();
     await this.#linkEnded;
   }
@@ -214,42 +210,21 @@ export class NatsBus implements Bus {
   /** Lets what was received be answered, and the answers reach the server. */
   async #drain(): Promise<void> {
     await Promise.all([...this.#served].map((served) => served.detach()));
-    await Promise.all(this.#running);
+    await this.#running.idle();
+    // What the last handlers answered still waits for the end of its turn.
+    this.#answers.flush();
     if (this.connected) await this.#connection?.flush();
   }
-}
-
-interface PendingRequest {
-  readonly subject: string;
-  readonly resolve: (answer: unknown) => void;
-  readonly reject: (error: Error) => void;
 }
 
 /** How long `close` waits for handlers and for the server. */
 const DRAIN_MS_MAX = 5_000;
 
 /** NATS' default (max_payload), until a server has told its own. */
-const PAYLOAD_BYTES_DEFAULT = 1_048_576;
+const FRAME_BYTES_MAX_DEFAULT = 1_048_576;
 
 /** As long as the names that the library makes: nobody guesses it. */
 const INBOX_NAME_LENGTH = 24;
 
 /** The status in the header of the server's message that nobody listens. */
 const NO_RESPONDERS = 503;
-
-/** @throws AppError NODE_UNAVAILABLE: what this throws was not sent */
-function publish(connection: NatsConnection, subject: string, bytes: Uint8Array, replyTo: string): void {
-  try {
-    connection.publish(subject, bytes, { reply: replyTo });
-  } catch (error) {
-    throw new AppError('NODE_UNAVAILABLE', `${subject} was not asked: the connection to NATS is closing`, { subject }, error);
-  }
-}
-
-function unavailable(subject: string, why: string): AppError {
-  return new AppError('NODE_UNAVAILABLE', `${subject} was not asked: ${why}`, { subject });
-}
-
-function unknownOutcome(subject: string, why: string): AppError {
-  return new AppError('UNKNOWN_OUTCOME', `${subject} was asked and ${why}`, { subject });
-}

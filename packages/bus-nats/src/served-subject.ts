@@ -1,16 +1,18 @@
 import { type Logger } from '@volplane/base';
 import { BUS_LIMITS, type BusHandler } from '@volplane/ports';
 import type { Msg, NatsConnection, NatsError, Subscription } from 'nats';
+import { parseRequestFrame, type RequestFrame } from './frames.js';
+import type { RunningHandlers } from './running-handlers.js';
 
 export interface ServedSubjectOptions {
   readonly subject: string;
   readonly group: string | undefined;
   readonly handler: BusHandler;
   readonly log: Logger;
-  /** Sends an answer, through whatever connection there is now. @throws when it cannot be sent */
-  readonly answer: (replyTo: string, payload: unknown) => void;
-  /** Takes every handler that runs, so that the bus can wait for it when it closes. Never rejects. */
-  readonly track: (running: Promise<void>) => void;
+  /** Sends an answer, through whatever connection there is by then. @throws when it never can be sent */
+  readonly answer: (replyTo: string, id: number, payload: unknown) => void;
+  /** All of the bus, so that it can wait for them when it closes. */
+  readonly running: RunningHandlers;
 }
 
 /** One subject that this process answers, across connections. */
@@ -50,24 +52,31 @@ export class ServedSubject {
       log.error('nats refused a subscription', { subject, error });
       return;
     }
-    const request = parseRequest(message);
-    if (request === undefined) {
+    const requests = parseRequests(message);
+    if (requests === undefined) {
       log.debug('stray message dropped', { subject, bytes: message.data.length });
       return;
     }
-    if (this.#running >= BUS_LIMITS.handlersRunning) {
-      if (this.#dropped === 0) log.warn('bus requests are dropped, too many handlers run', { subject });
-      this.#dropped += 1;
-      return;
-    }
-    this.#options.track(this.#run(request));
+    const { replyTo, frame } = requests;
+    for (const [index, payload] of frame.payloads.entries()) this.#accept(replyTo, frame.firstId + index, payload);
   }
 
-  async #run({ replyTo, payload }: Request): Promise<void> {
+  /** Each request of a message for itself: they share nothing but the way. */
+  #accept(replyTo: string, id: number, payload: unknown): void {
+    const { subject, log } = this.#options;
+    if (this.#running < BUS_LIMITS.handlersRunning) {
+      this.#options.running.track(this.#run(replyTo, id, payload));
+      return;
+    }
+    if (this.#dropped === 0) log.warn('bus requests are dropped, too many handlers run', { subject });
+    this.#dropped += 1;
+  }
+
+  async #run(replyTo: string, id: number, payload: unknown): Promise<void> {
     const { subject, handler, answer, log } = this.#options;
     this.#running += 1;
     try {
-      answer(replyTo, await handler(payload));
+      answer(replyTo, id, await handler(payload));
     } catch (error) {
       log.error('bus handler failed', { subject, error });
     } finally {
@@ -84,16 +93,17 @@ export class ServedSubject {
   }
 }
 
-interface Request {
+interface Requests {
   readonly replyTo: string;
-  readonly payload: unknown;
+  readonly frame: RequestFrame;
 }
 
-/** Undefined for what no process of ours sends: no JSON, or nobody to answer. */
-function parseRequest(message: Msg): Request | undefined {
+/** Undefined for what no process of ours sends: no frame, or nobody to answer. */
+function parseRequests(message: Msg): Requests | undefined {
   try {
-    const payload: unknown = JSON.parse(message.string());
-    return message.reply === undefined || message.reply === '' ? undefined : { replyTo: message.reply, payload };
+    const frame = parseRequestFrame(message.string());
+    const replyTo = message.reply;
+    return frame === undefined || replyTo === undefined || replyTo === '' ? undefined : { replyTo, frame };
   } catch {
     // Anyone with access to NATS can send anything.
     return undefined;

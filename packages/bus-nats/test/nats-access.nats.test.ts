@@ -3,15 +3,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { systemClock } from '@volplane/base';
+import { systemClock, type Logger } from '@volplane/base';
 import { hasTool, rejection, startNatsServer, waitFor, type NatsServer } from '@volplane/testkit';
 import { expect } from 'chai';
 import { createAccount, createOperator, createUser, type KeyPair } from 'nkeys.js';
 import type { NatsBus } from '../src/nats-bus.js';
-import { open, openConnected, recordingLogger } from './nats-bus-opening.js';
+import { heldTurns, open, openConnected, recordingLogger } from './nats-bus-opening.js';
 
 const exec = promisify(execFile);
 const PATIENT = { timeoutMs: 30_000 };
+/** Longer than any test: who waits so long is settled by something else. */
+const ENDLESS = { timeoutMs: 3_600_000 };
 
 /** Servers with a configuration of their own, in a folder of the test. */
 describe('access to NATS', () => {
@@ -125,9 +127,9 @@ describe('access to NATS', () => {
     const bus = await openConnected(await started());
     buses.push(bus);
     bus.serve('self', undefined, (payload) => Promise.resolve(payload));
-    expect(bus.payloadBytesMax).to.equal(1_000);
-    expect(await bus.request('self', 'x'.repeat(998), PATIENT)).to.have.length(998);
-    expect((await rejection(bus.request('self', 'x'.repeat(999), PATIENT))).reason).to.equal('TOO_LARGE');
+    expect(bus.payloadBytesMax).to.equal(980);
+    expect(await bus.request('self', 'x'.repeat(978), PATIENT)).to.have.length(978);
+    expect((await rejection(bus.request('self', 'x'.repeat(979), PATIENT))).reason).to.equal('TOO_LARGE');
     expect(bus.connected).to.equal(true);
   });
 
@@ -138,6 +140,26 @@ describe('access to NATS', () => {
     buses.push(bus);
     await waitFor(() => lines.some((line) => line.includes('allow it to subscribe to _INBOX.>')), { what: 'the refusal is logged' });
     expect((await rejection(bus.request('agent.work', null, PATIENT))).reason).to.equal('NODE_UNAVAILABLE');
+  });
+
+  it('refuses what was planned before it heard that it may not receive answers', async () => {
+    await start('authorization { users: [ { user: me, password: me, permissions: { publish: ">", subscribe: "agent.>" } } ] }');
+    const { log, lines } = recordingLogger();
+    const { clock, endTurn } = heldTurns();
+    let planned: Promise<unknown> | undefined;
+    const info: Logger['info'] = (message) => {
+      // The bus is connected a moment later, and what the server says next comes after that.
+      if (message !== 'nats connected') return;
+      queueMicrotask(() => {
+        planned = rejection(bus.request('agent.work', null, ENDLESS));
+      });
+    };
+    const auth = { type: 'password', user: 'me', password: 'me' } as const;
+    const bus = await open(await started(), { auth, clock, log: { ...log, info } });
+    buses.push(bus);
+    await waitFor(() => lines.some((line) => line.includes('allow it to subscribe to _INBOX.>')), { what: 'the refusal is logged' });
+    endTurn();
+    expect(await planned).to.have.property('reason', 'NODE_UNAVAILABLE');
   });
 
   it('logs a subject that it may not serve, and serves the others', async () => {

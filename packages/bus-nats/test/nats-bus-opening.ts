@@ -1,4 +1,4 @@
-import { silentLogger, systemClock, systemRandom, type LogFields, type Logger } from '@volplane/base';
+import { silentLogger, systemClock, systemRandom, type Clock, type LogFields, type Logger } from '@volplane/base';
 import { waitFor } from '@volplane/testkit';
 import { NatsBus, type NatsBusOptions } from '../src/nats-bus.js';
 
@@ -23,4 +23,13 @@ export function recordingLogger(): { readonly log: Logger; readonly lines: strin
   };
   const log: Logger = { error: record('error'), warn: record('warn'), info: record('info'), debug: record('debug'), child: () => log };
   return { log, lines };
+}
+
+/** A clock whose turns end when the test says so. */
+export function heldTurns(): { readonly clock: Clock; readonly endTurn: () => void } {
+  const ends: (() => void)[] = [];
+  const endTurn = (): void => {
+    for (const end of ends.splice(0)) end();
+  };
+  return { clock: { ...systemClock, soon: (callback) => ends.push(callback) }, endTurn };
 }

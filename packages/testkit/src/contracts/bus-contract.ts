@@ -165,7 +165,8 @@ function listenerTests(buses: () => Buses): void {
     const counts = { server: 0, other: 0 };
     await serve(server, 'work', () => (counts.server += 1), 'workers');
     await serve(other, 'work', () => (counts.other += 1), 'workers');
-    await Promise.all(Array.from({ length: 100 }, () => asker.request('work', null, PATIENT)));
+    // One after the other: what is asked at once may travel together, and then it goes to one member.
+    for (let asked = 0; asked < 100; asked += 1) await asker.request('work', null, PATIENT);
     expect(counts.server + counts.other).to.equal(100);
     expect(counts.server).to.be.greaterThan(0);
     expect(counts.other).to.be.greaterThan(0);
