@@ -1,10 +1,11 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AppError, assert, systemClock, type Clock, type Logger, type Random } from '@volplane/base';
-import { JOURNAL_LIMITS, type Journal, type JournalGrade } from '@volplane/ports';
+import { changesOf, JOURNAL_LIMITS, type Journal, type JournalChanges, type JournalGrade } from '@volplane/ports';
 import { syncDirectory, writeFileAtomic } from './atomic-file.js';
 import { lockFolder, type FolderLock } from './folder-lock.js';
 import { encodeChanges, encodeHeader, encodeRecord, encodeSnapshot, parseJournal, type ParsedJournal } from './journal-format.js';
+import { JournalState } from './journal-state.js';
 import { openLogFile, type LogFile } from './log-file.js';
 
 export interface FileJournalOptions {
@@ -26,7 +27,7 @@ export class FileJournal implements Journal {
   readonly #options: FileJournalOptions;
   readonly #path: string;
   readonly #lock: FolderLock;
-  readonly #state = new Map<string, unknown>();
+  readonly #state = new JournalState();
   /** Not in the file yet. */
   readonly #unwritten: Write[] = [];
   /** In the file, and their callers wait for the sync. */
@@ -96,8 +97,8 @@ export class FileJournal implements Journal {
     // Who waits for `failed` sees it; a journal that nobody waits for must not end the process.
     this.failed.catch(() => undefined);
     for (const { puts, deletes } of parsed.records) {
-      for (const [key, value] of Object.entries(puts)) this.#state.set(key, value);
-      for (const key of deletes) this.#state.delete(key);
+      for (const [key, value] of Object.entries(puts)) this.#state.setValue(key, value);
+      for (const key of deletes) this.#state.setJson(key, undefined);
     }
   }
 
@@ -105,26 +106,24 @@ export class FileJournal implements Journal {
     return this.#state.get(key);
   }
 
-  *entries(prefix: string): Iterable<readonly [string, unknown]> {
-    for (const entry of this.#state) {
-      if (entry[0].startsWith(prefix)) yield entry;
-    }
+  entries(prefix: string): Iterable<readonly [string, unknown]> {
+    return this.#state.entries(prefix);
   }
 
-  async write(changes: Readonly<Record<string, unknown>>, grade: JournalGrade = 'synced'): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#closing !== undefined) throw new AppError('SHUTTING_DOWN', 'the journal is closed');
-    const entries = Object.entries(changes).map(([key, value]) => [key, toJson(key, value)] as const);
-    const text = encodeChanges(entries);
-    const bytes = Buffer.byteLength(text);
-    this.#checkBounds(bytes);
-    this.#apply(entries);
-    this.#pendingBytes += bytes + WRITE_OVERHEAD_BYTES;
-    const written = new Promise<void>((resolve, reject) => {
+  write(changes: JournalChanges, grade: JournalGrade = 'synced'): Promise<void> {
+    // What is thrown in here rejects.
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#closing !== undefined) throw new AppError('SHUTTING_DOWN', 'the journal is closed');
+      const entries = toEntries(changes);
+      const text = encodeChanges(entries);
+      const bytes = Buffer.byteLength(text);
+      this.#checkBounds(bytes);
+      for (const [key, json] of entries) this.#state.setJson(key, json);
+      this.#pendingBytes += bytes + WRITE_OVERHEAD_BYTES;
       this.#unwritten.push({ text, bytes, grade, resolve, reject });
+      this.#planAppend();
     });
-    this.#planAppend();
-    await written;
   }
 
   close(): Promise<void> {
@@ -144,14 +143,6 @@ export class FileJournal implements Journal {
     }
   }
 
-  /** Keeps what the disk would give back, not the caller's own objects. */
-  #apply(entries: readonly (readonly [key: string, json: string | undefined])[]): void {
-    for (const [key, json] of entries) {
-      if (json === undefined) this.#state.delete(key);
-      else this.#state.set(key, JSON.parse(json));
-    }
-  }
-
   /** When all that can run now has run, so that what it writes shares a system call. A compaction appends what came meanwhile. */
   #planAppend(): void {
     if (this.#appendPlanned || this.#compacting) return;
@@ -166,8 +157,9 @@ export class FileJournal implements Journal {
     const batch = this.#unwritten.splice(0);
     if (batch.length === 0) return;
     try {
-      const next = this.#seq + 1;
-      const lines = Buffer.from(batch.map(({ text }, index) => encodeRecord(next + index, this.#syncedSeq + 1, text)).join(''));
+      let text = '';
+      for (const [index, write] of batch.entries()) text += encodeRecord(this.#seq + 1 + index, this.#syncedSeq + 1, write.text);
+      const lines = Buffer.from(text);
       this.#log.append(lines);
       this.#seq += batch.length;
       this.#logBytes += lines.length;
@@ -223,7 +215,7 @@ export class FileJournal implements Journal {
   async #compact(): Promise<void> {
     this.#compacting = true;
     try {
-      const { text, seq } = encodeSnapshot(this.#state);
+      const { text, seq } = encodeSnapshot(this.#state.jsons());
       const content = Buffer.from(text);
       await writeFileAtomic(this.#path, content);
       await this.#log.close();
@@ -305,6 +297,12 @@ const COMPACT_BYTES_MIN = 1_000_000;
 /** The file stays below three times the state and 1 MB, and its bytes are written at most twice on average. */
 function compactAt(snapshotBytes: number): number {
   return 3 * snapshotBytes + COMPACT_BYTES_MIN;
+}
+
+function toEntries(changes: JournalChanges): readonly (readonly [key: string, json: string | undefined])[] {
+  const entries: (readonly [key: string, json: string | undefined])[] = [];
+  for (const [key, value] of changesOf(changes)) entries.push([key, toJson(key, value)]);
+  return entries;
 }
 
 function toJson(key: string, value: unknown): string | undefined {

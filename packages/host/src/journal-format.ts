@@ -35,14 +35,18 @@ export function encodeRecord(seq: number, batch: number, changes: string): strin
 
 /** @param changes - each key with the JSON of its value, or undefined to delete it */
 export function encodeChanges(changes: readonly (readonly [key: string, json: string | undefined])[]): string {
-  const puts = changes.flatMap(([key, json]) => (json === undefined ? [] : [`${JSON.stringify(key)}:${json}`]));
-  const deletes = changes.flatMap(([key, json]) => (json === undefined ? [JSON.stringify(key)] : []));
-  return `{${puts.join(',')}},[${deletes.join(',')}]`;
+  let puts = '';
+  let deletes = '';
+  for (const [key, json] of changes) {
+    if (json === undefined) deletes += `${deletes === '' ? '' : ','}${JSON.stringify(key)}`;
+    else puts += `${puts === '' ? '' : ','}${JSON.stringify(key)}:${json}`;
+  }
+  return `{${puts}},[${deletes}]`;
 }
 
-/** A whole file that holds `state`, and the number of its last record. */
-export function encodeSnapshot(state: ReadonlyMap<string, unknown>): { readonly text: string; readonly seq: number } {
-  const entries = [...state].map(([key, value]) => [key, JSON.stringify(value)] as const);
+/** A whole file that holds `state`, each key with the JSON of its value, and the number of its last record. */
+export function encodeSnapshot(state: Iterable<readonly [key: string, json: string]>): { readonly text: string; readonly seq: number } {
+  const entries = [...state];
   const lines: string[] = [];
   for (let start = 0; start < entries.length; start += SNAPSHOT_KEYS_PER_RECORD) {
     const seq = lines.length + 1;

@@ -2,7 +2,7 @@ export { BUS_LIMITS, BUS_SUBJECT, type Bus, type BusHandler, type BusRequestOpti
 export type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from './driver.js';
 export type { DriverPrograms } from './driver-programs.js';
 export type { ArmedMount, Guardian } from './guardian.js';
-export { JOURNAL_LIMITS, type Journal, type JournalGrade } from './journal.js';
+export { changesOf, JOURNAL_LIMITS, type Journal, type JournalChanges, type JournalGrade } from './journal.js';
 export { checkBatch, checkRangeQuery, checkWatchQuery } from './kv-rules.js';
 export {
   KV_LIMITS,

@@ -1,5 +1,5 @@
 import { AppError, assert } from '@volplane/base';
-import { JOURNAL_LIMITS, type Journal, type JournalGrade } from '@volplane/ports';
+import { changesOf, JOURNAL_LIMITS, type Journal, type JournalChanges, type JournalGrade } from '@volplane/ports';
 
 /** The disk of one simulated node: what is on it outlives the processes that open it, one after the other. */
 export class MemoryDisk {
@@ -93,11 +93,11 @@ export class MemoryJournal implements Journal {
     }
   }
 
-  async write(changes: Readonly<Record<string, unknown>>, grade: JournalGrade = 'synced'): Promise<void> {
+  async write(changes: JournalChanges, grade: JournalGrade = 'synced'): Promise<void> {
     if (this.#crashed) return await never();
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#closing !== undefined) throw new AppError('SHUTTING_DOWN', 'the journal is closed');
-    const entries = Object.entries(changes).map(([key, value]) => [key, toJson(value)] as const);
+    const entries = [...changesOf(changes)].map(([key, value]) => [key, toJson(value)] as const);
     const bytes = this.#checkedSize(entries);
     for (const [key, json] of entries) {
       if (json === undefined) this.#state.delete(key);

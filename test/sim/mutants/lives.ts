@@ -133,9 +133,9 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     seeds: 40,
     edits: [
       COMMANDS('const memory = this.#book.command(command.uid);', 'const memory = this.#book.command(command.name as never);'),
-      COMMANDS('commands: { [command.uid]: begun }', 'commands: { [command.name]: begun }'),
+      COMMANDS('remember(command.uid, begun)', 'remember(command.name as never, begun)'),
       COMMANDS('this.#book.command(command.uid)?.epoch', 'this.#book.command(command.name as never)?.epoch'),
-      COMMANDS('commands: { [command.uid]: { ...begun, epoch, answer } }', 'commands: { [command.name]: { ...begun, epoch, answer } }'),
+      COMMANDS('remember(command.uid, { ...begun, epoch, answer })', 'remember(command.name as never, { ...begun, epoch, answer })'),
     ],
   },
   {

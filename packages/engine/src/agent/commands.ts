@@ -42,11 +42,11 @@ export class Commands {
       if (memory !== undefined && command.epoch < memory.epoch) throw this.#notOwner(command.name, command.epoch, memory.epoch);
       if (memory?.operationId === command.operationId && memory.answer !== undefined) return memory.answer;
       const begun = { epoch: command.epoch, operationId: command.operationId };
-      await this.#book.write({ commands: { [command.uid]: begun } });
+      await this.#book.remember(command.uid, begun);
       const answer = await this.#effect(command);
       // A fence may have raised the epoch meanwhile.
       const epoch = Math.max(command.epoch, this.#book.command(command.uid)?.epoch ?? 0);
-      await this.#book.write({ commands: { [command.uid]: { ...begun, epoch, answer } } });
+      await this.#book.remember(command.uid, { ...begun, epoch, answer });
       return answer;
     });
   }
@@ -60,7 +60,7 @@ export class Commands {
     this.checkAddressee(message);
     const memory = this.#book.command(uid);
     if (memory !== undefined && epoch < memory.epoch) throw this.#notOwner(name, epoch, memory.epoch);
-    await this.#book.write({ commands: { [uid]: { ...memory, epoch } } });
+    await this.#book.remember(uid, { ...memory, epoch });
     const driver = this.#drivers.get(spec.driver, name);
     const fence = driver.fence?.bind(driver);
     if (fence === undefined) throw cannot(driver, name, 'fence');

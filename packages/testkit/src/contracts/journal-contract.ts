@@ -77,6 +77,23 @@ function stateTests(current: () => Journal, reopened: () => Promise<Journal>): v
     expect((await reopened()).get('c')).to.equal('again');
   });
 
+  it('takes a map as it takes an object', async () => {
+    await current().write({ a: 1, b: 2 });
+    await current().write(
+      new Map<string, unknown>([
+        ['a', undefined],
+        ['b', [20]],
+        ['__proto__', 3],
+      ]),
+    );
+    const expected = [
+      ['__proto__', 3],
+      ['b', [20]],
+    ];
+    expect(sorted(current())).to.deep.equal(expected);
+    expect(sorted(await reopened())).to.deep.equal(expected);
+  });
+
   it('lists the keys of a prefix', async () => {
     await current().write({ 'mount/1': 1, 'mount/2': 2, mounts: 3, 'other/1': 4 });
     expect(sorted(current(), 'mount/')).to.deep.equal([
