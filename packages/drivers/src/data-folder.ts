@@ -4,7 +4,7 @@ import type { FileCall } from './files/file-call.js';
 /** The folder that users get, in drivers that give a folder. */
 export const DATA_FOLDER = '_data';
 
-/** For {@link VolumeFolders.create}. */
+/** Makes it in a folder that is being staged. */
 export function dataFolderCalls(stagedFolder: string): readonly FileCall[] {
   const path = join(stagedFolder, DATA_FOLDER);
   return [

@@ -33,11 +33,6 @@ export class FolderTrash {
     return join(this.folder, `${String(this.#context.clock.wallMs())}-${label}-${this.#context.random.hex(8)}`);
   }
 
-  /** Deletes the entry of a volume that was never written to, unless it is to be kept. A fault: there is more in it, see {@link settle}. */
-  emptyCalls(entry: string): readonly FileCall[] {
-    return this.#keepMs > 0 ? [] : emptyCalls(entry);
-  }
-
   /** What follows a remove: deletes the entry, if there still is one, unless it is to be kept, and what has been kept long enough. Failures are logged. */
   async settle(taken: string | undefined, signal: AbortSignal): Promise<void> {
     if (taken !== undefined && this.#keepMs === 0) await this.destroy(taken, signal);
@@ -95,15 +90,15 @@ export class FolderTrash {
 
   /** @returns false when there is more in it */
   async #destroyEmpty(path: string): Promise<boolean> {
-    const { fault } = await this.#context.files(this.#root).run([emptyCalls(path)]);
+    const { fault } = await this.#context.files(this.#root).run([emptyFolderCalls(path)]);
     if (fault === undefined) return true;
     if (HOLDS_MORE.has(fault.code)) return false;
     throw toError(fault);
   }
 }
 
-/** The quick way for a volume that was never written to. */
-function emptyCalls(path: string): readonly FileCall[] {
+/** The quick way to delete the folder of a volume that was never written to. A fault: there is more in it. */
+export function emptyFolderCalls(path: string): readonly FileCall[] {
   return [
     { do: 'remove-folder', path: join(path, DATA_FOLDER) },
     { do: 'remove-file', path: join(path, MARKER_FILE) },

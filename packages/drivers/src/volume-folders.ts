@@ -6,10 +6,12 @@ import { findMountsBelow } from '@volplane/host';
 import type { DriverVolume, FoundVolume } from '@volplane/ports';
 import type { DriverContext } from './driver-context.js';
 import type { FileCall, FileOutcome, FileRunner } from './files/file-call.js';
-import { runRounds, toError, valueAt, type Round } from './files/stepwise.js';
+import type { FilePlan } from './files/file-plan.js';
+import { runPlan, toError, valueAt } from './files/stepwise.js';
 import { fsFault, withFsFaults } from './fs-fault.js';
 import { FolderTrash } from './folder-trash.js';
 import { MARKER_BYTES_MAX, MARKER_FILE, parseMarker, type VolumeMarker } from './volume-marker.js';
+import { STAGING, volumePlans, type VolumePlans } from './volume-plans.js';
 
 /** What stands at a volume's place. `unreadable`: its marker cannot be read, so it may be anybody's. */
 export type Place =
@@ -17,8 +19,8 @@ export type Place =
   | { readonly kind: 'own'; readonly marker: VolumeMarker }
   | { readonly kind: 'foreign'; readonly fault: string; readonly unreadable: boolean };
 
-/** What is put into a staged folder: calls that go with the others, or work of the driver's own. */
-export type Fill = ((stagedFolder: string) => readonly FileCall[]) | { readonly work: (stagedFolder: string) => Promise<void> };
+/** What is put into a staged folder: the folder that users get, which goes with the other calls, or work of the driver's own. */
+export type Fill = 'data folder' | { readonly work: (stagedFolder: string) => Promise<void> };
 
 /**
  * One folder a volume under one root: `<root>/<name>/` with the marker and whatever the driver puts beside it.
@@ -32,6 +34,8 @@ export class VolumeFolders {
   readonly trash: FolderTrash;
   readonly #context: DriverContext;
   readonly #rootMode: number | undefined;
+  readonly #plans: VolumePlans;
+  readonly #staging: string;
 
   /**
    * @param options.trashKeepMs - how long removed data stays in `.trash`; 0: until the remove is answered
@@ -42,6 +46,8 @@ export class VolumeFolders {
     this.root = options.root;
     this.#rootMode = options.rootMode;
     this.trash = new FolderTrash(context, { root: this.root, keepMs: options.trashKeepMs });
+    this.#plans = volumePlans(this.root, { keepsTrash: options.trashKeepMs > 0 });
+    this.#staging = join(this.root, STAGING);
   }
 
   /** The volume's folder, whether it exists or not. @throws AppError INVALID_NAME for what could leave the root */
@@ -51,14 +57,14 @@ export class VolumeFolders {
 
   /** How the paths of folders begin in which creates of this volume work. */
   stagedPrefix(volume: DriverVolume): string {
-    return join(this.root, STAGING, `${volume.uid}-`);
+    return `${this.#staging}/${volume.uid}-`;
   }
 
   /** Whose the place is. @throws AppError DRIVER_UNAVAILABLE when that cannot be told */
   async look(volume: DriverVolume): Promise<Place> {
-    const folder = this.folder(volume.name);
+    parseVolumeName(volume.name);
     return await withFsFaults(`a look at volume ${volume.name}`, async () => {
-      const marker = await this.#markerAt(folder);
+      const marker = await this.#markerOf(volume.name);
       if (marker === undefined) return { kind: 'absent' };
       if ('fault' in marker) return { kind: 'foreign', ...marker };
       if (marker.name !== volume.name) return { kind: 'foreign', fault: `it is a copy of volume ${marker.name}`, unreadable: false };
@@ -99,14 +105,13 @@ export class VolumeFolders {
   async create(volume: DriverVolume, fill: Fill, details?: StringMap): Promise<void> {
     const staged = `${this.stagedPrefix(volume)}${this.#context.random.hex(8)}`;
     const marker = { ...markerOf(volume, this.#context.clock.wallMs()), ...(details === undefined ? {} : { details }) };
-    const begin = [this.#beginRound(volume, staged)];
-    const publish = this.#publishRounds(volume, staged, marker);
+    const values = { name: parseVolumeName(volume.name), staged, marker: `${JSON.stringify(marker, undefined, 2)}\n` };
     try {
-      if (typeof fill === 'function') {
-        if (!(await this.#made(volume, [...begin, { calls: fill(staged) }, ...publish]))) await this.#discard(staged);
-      } else if (await this.#made(volume, begin)) {
+      if (fill === 'data folder') {
+        if (!(await this.#made(volume, this.#plans.create, values))) await this.#discard(staged);
+      } else if (await this.#made(volume, this.#plans.begin, values)) {
         await fill.work(staged);
-        if (!(await this.#made(volume, publish))) await this.#discard(staged);
+        if (!(await this.#made(volume, this.#plans.publish, values))) await this.#discard(staged);
       }
     } catch (error) {
       await this.#discard(staged);
@@ -139,7 +144,7 @@ export class VolumeFolders {
     }
     await this.#context.onStep('in the trash');
     await this.trash.settle(undefined, signal);
-    await this.#sweepStaging(volume, await this.trash.names(join(this.root, STAGING)), signal);
+    await this.#sweepStaging(volume, await this.trash.names(this.#staging), signal);
   }
 
   /** Volumes in the root, at most `limit`. A folder whose marker cannot be read is logged and left out; others do not suffer from it. */
@@ -165,7 +170,7 @@ export class VolumeFolders {
   }
 
   async #found(names: readonly string[]): Promise<readonly FoundVolume[]> {
-    const markers = await Promise.all(names.map((name) => this.#markerAt(join(this.root, name))));
+    const markers = await Promise.all(names.map((name) => this.#markerOf(name)));
     return markers.flatMap((marker, index) => {
       const folder = join(this.root, names[index] ?? '');
       if (marker === undefined) return [];
@@ -182,34 +187,13 @@ export class VolumeFolders {
     return this.#context.files(this.root);
   }
 
-  #beginRound(volume: DriverVolume, staged: string): Round {
-    const calls: readonly FileCall[] = [
-      { do: 'check-absent', path: this.folder(volume.name) },
-      { do: 'make-folder', path: staged, mode: FOLDER_MODE },
-    ];
-    return { calls, step: 'staging folder made' };
-  }
-
-  /**
-   * Every sync makes a journaling file system write its journal, and what changes a folder meanwhile waits for that: so a whole
-   * convoy writes, then syncs, then moves. A staged folder is never empty, so the move fails on a folder that somebody else put
-   * there first.
-   */
-  #publishRounds(volume: DriverVolume, staged: string, marker: VolumeMarker): readonly Round[] {
-    const path = join(staged, MARKER_FILE);
-    const text = `${JSON.stringify(marker, undefined, 2)}\n`;
-    return [
-      { calls: [{ do: 'write-file', path, text, mode: MARKER_MODE }] },
-      { calls: [{ do: 'sync-file', path }] },
-      { calls: [{ do: 'sync-folder', path: staged }], step: 'staged' },
-      { calls: [{ do: 'move', path: staged, to: this.folder(volume.name) }], step: 'published' },
-      { calls: [{ do: 'sync-folder', path: this.root }] },
-    ];
-  }
-
   /** @returns false when the volume is there already. @throws Node's own error; AppError FOREIGN_DATA when the place is taken */
-  async #made(volume: DriverVolume, rounds: readonly Round[]): Promise<boolean> {
-    const { fault } = await this.#runIn(rounds, join(this.root, STAGING));
+  async #made<Blank extends string>(
+    volume: DriverVolume,
+    plan: FilePlan<Blank>,
+    values: Readonly<Record<Blank, string>>,
+  ): Promise<boolean> {
+    const { fault } = await this.#runIn(this.#staging, plan, values);
     if (fault === undefined) return true;
     const taken = fault.syscall === 'check-absent' || (fault.syscall === 'rename' && PLACE_TAKEN.has(fault.code));
     if (!taken) throw toError(fault);
@@ -220,52 +204,36 @@ export class VolumeFolders {
 
   /** The quick way for a volume that is there and not in use. @returns false when it is not so; nothing is done then */
   async #removed(volume: DriverVolume, signal: AbortSignal): Promise<boolean> {
-    const folder = this.folder(volume.name);
     const taken = this.trash.entry(`${volume.name}-${volume.uid}`);
-    const rounds: readonly Round[] = [
-      {
-        calls: [
-          { do: 'check-marker', path: join(folder, MARKER_FILE), folder, name: volume.name, uid: volume.uid },
-          { do: 'move', path: folder, to: taken },
-        ],
-      },
-      { calls: [{ do: 'sync-folder', path: this.root }], step: 'in the trash' },
-      { calls: [{ do: 'find-names', path: join(this.root, STAGING), prefix: `${volume.uid}-` }] },
-      { calls: this.trash.emptyCalls(taken) },
-    ];
-    const { values, fault } = await this.#runIn(rounds, this.trash.folder);
+    const values = { name: parseVolumeName(volume.name), uid: volume.uid, taken };
+    const { values: found, fault } = await this.#runIn(this.trash.folder, this.#plans.remove, values);
     if (fault !== undefined && fault.round < 2) {
       // Not its own, or gone; another node can have been quicker with the same remove.
       if (fault.round === 0 && NOT_THERE.has(fault.code)) return false;
       throw toError(fault);
     }
     await this.trash.settle(fault === undefined ? undefined : taken, signal);
-    const names = fault?.round === 2 ? await this.trash.names(join(this.root, STAGING)) : (values[0] ?? '').split('\n');
+    const names = fault?.round === 2 ? await this.trash.names(this.#staging) : (found[0] ?? '').split('\n');
     await this.#sweepStaging(volume, names, signal);
     return true;
   }
 
   /** Makes `folder`, where the script puts something, when it is missing, and begins again. */
-  async #runIn(rounds: readonly Round[], folder: string): Promise<FileOutcome> {
-    const outcome = await runRounds(this.#context, this.#files, rounds);
+  async #runIn<Blank extends string>(folder: string, plan: FilePlan<Blank>, values: Readonly<Record<Blank, string>>): Promise<FileOutcome> {
+    const run = { context: this.#context, files: this.#files, values };
+    const outcome = await runPlan(run, plan);
     const { fault } = outcome;
     if (fault?.code !== 'ENOENT' || fault.round > 0 || !PUTS.has(fault.syscall)) return outcome;
     const root: readonly FileCall[] =
       this.#rootMode === undefined ? [] : [{ do: 'make-folder', path: this.root, mode: this.#rootMode, recursive: true }];
     const made = await this.#files.run([[...root, { do: 'make-folder', path: folder, mode: 0o700, recursive: true }]]);
     if (made.fault !== undefined) throw toError(made.fault);
-    return await runRounds(this.#context, this.#files, rounds);
+    return await runPlan(run, plan);
   }
 
   /** Undefined: there is nothing. */
-  async #markerAt(folder: string): Promise<VolumeMarker | { readonly fault: string; readonly unreadable: boolean } | undefined> {
-    const path = join(folder, MARKER_FILE);
-    const outcome = await this.#files.run([
-      [
-        { do: 'check-folder', path: folder },
-        { do: 'read-file', path, bytesMax: MARKER_BYTES_MAX },
-      ],
-    ]);
+  async #markerOf(name: string): Promise<VolumeMarker | { readonly fault: string; readonly unreadable: boolean } | undefined> {
+    const outcome = await this.#files.run(this.#plans.look.script, { name });
     const { fault } = outcome;
     if (fault === undefined) {
       const marker = parseMarker(valueAt(outcome, 0));
@@ -274,7 +242,7 @@ export class VolumeFolders {
     if (fault.code === 'EFBIG') return { fault: `${MARKER_FILE}: it is larger than ${String(MARKER_BYTES_MAX)} bytes`, unreadable: true };
     if (fault.syscall === 'check-folder') return fault.code === 'ENOENT' ? undefined : { fault: 'it is not a folder', unreadable: false };
     if (!NO_MARKER.has(fault.code)) throw toError(fault);
-    const again = await this.#files.run([[{ do: 'check-folder', path: folder }]]);
+    const again = await this.#files.run([[{ do: 'check-folder', path: join(this.root, name) }]]);
     if (again.fault === undefined) return { fault: `it has no ${MARKER_FILE} of Volplane`, unreadable: false };
     if (again.fault.code === 'ENOENT') return undefined;
     throw toError(again.fault);
@@ -284,7 +252,7 @@ export class VolumeFolders {
   async #sweepStaging(volume: DriverVolume, names: readonly string[], signal: AbortSignal): Promise<void> {
     for (const name of names) {
       // One delete at a time is enough work for one disk.
-      if (name.startsWith(`${volume.uid}-`)) await this.trash.destroy(join(this.root, STAGING, name), signal);
+      if (name.startsWith(`${volume.uid}-`)) await this.trash.destroy(join(this.#staging, name), signal);
     }
   }
 
@@ -299,13 +267,8 @@ function markerOf(volume: DriverVolume, nowMs: number): VolumeMarker {
   return { schema: 1, name: volume.name, uid: volume.uid, options: volume.options, createdAt: new Date(nowMs).toISOString() };
 }
 
-const STAGING = '.staging';
 /** Markers that are read together, in one convoy. */
 const LIST_AT_ONCE = 64;
-/** As moby's: others may pass through to the data, not look around. */
-const FOLDER_MODE = 0o701;
-/** Only the owner reads what a daemon stores. */
-const MARKER_MODE = 0o600;
 const PLACE_TAKEN: ReadonlySet<string> = new Set(['ENOTEMPTY', 'EEXIST', 'ENOTDIR']);
 const NO_MARKER: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
 const NOT_THERE: ReadonlySet<string> = new Set([...NO_MARKER, 'EMARKER', 'EFBIG']);

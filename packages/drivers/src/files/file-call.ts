@@ -43,6 +43,9 @@ export interface FileOutcome {
 
 /** Carries out scripts, those that wait together as one convoy. */
 export interface FileRunner {
-  /** @throws AppError OVERLOADED (not begun), DRIVER_UNAVAILABLE when it cannot be told what was done */
-  run(script: FileScript): Promise<FileOutcome>;
+  /**
+   * @param values - fill the blanks of the script of a plan, see file-plan.ts; absent: it has none
+   * @throws AppError OVERLOADED (not begun), DRIVER_UNAVAILABLE when it cannot be told what was done
+   */
+  run(script: FileScript, values?: Readonly<Record<string, string>>): Promise<FileOutcome>;
 }

@@ -14,13 +14,13 @@ export class FileThread implements FileRunner {
   #waiting: Waiting[] = [];
   #travelling: readonly Waiting[] = [];
 
-  run(script: FileScript): Promise<FileOutcome> {
+  run(script: FileScript, values?: Readonly<Record<string, string>>): Promise<FileOutcome> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length >= WAITING_MAX) {
         reject(new AppError('OVERLOADED', 'too many calls wait for the storage of this driver', { retryDelayMs: '1000' }));
         return;
       }
-      this.#waiting.push({ script, resolve, reject });
+      this.#waiting.push({ script, values, resolve, reject });
       // Who asks in the same turn goes along.
       if (this.#waiting.length === 1 && this.#travelling.length === 0) {
         queueMicrotask(() => {
@@ -37,7 +37,7 @@ export class FileThread implements FileRunner {
     try {
       this.#worker ??= this.#start();
       this.#worker.ref();
-      this.#worker.postMessage(JSON.stringify(this.#travelling.map(({ script }) => script)));
+      this.#worker.postMessage(encodeConvoy(this.#travelling));
     } catch (error) {
       this.#fail(error);
     }
@@ -80,8 +80,20 @@ export class FileThread implements FileRunner {
   }
 }
 
+/** Each script once, however many run it: those of a plan are a hundred times the length of what differs between them. */
+function encodeConvoy(convoy: readonly Waiting[]): string {
+  const indexes = new Map<FileScript, number>();
+  const runs = convoy.map(({ script, values }) => {
+    const index = indexes.get(script) ?? indexes.size;
+    if (index === indexes.size) indexes.set(script, index);
+    return { script: index, values };
+  });
+  return JSON.stringify({ scripts: [...indexes.keys()], runs });
+}
+
 interface Waiting {
   readonly script: FileScript;
+  readonly values: Readonly<Record<string, string>> | undefined;
   readonly resolve: (outcome: FileOutcome) => void;
   readonly reject: (error: AppError) => void;
 }

@@ -19,11 +19,13 @@ import {
 import { parentPort } from 'node:worker_threads';
 
 /**
- * The thread of a FileThreads: takes convoys of scripts, as JSON, and carries them out with synchronous calls.
+ * The thread of a FileThread: takes convoys of scripts, as JSON, and carries them out with synchronous calls.
  *
  * @typedef {import('./file-call.js').FileCall} FileCall
  * @typedef {import('./file-call.js').FileScript} FileScript
  * @typedef {import('./file-call.js').FileFault} FileFault
+ * @typedef {Readonly<Record<string, string>> | undefined} Values
+ * @typedef {(text: string) => string} Fill - puts values into the blanks of a text
  */
 parentPort?.on('message', (/** @type {string} */ convoy) => {
   parentPort?.postMessage(JSON.stringify(travel(JSON.parse(convoy))));
@@ -32,19 +34,23 @@ parentPort?.on('message', (/** @type {string} */ convoy) => {
 /**
  * Round by round: everybody's first round, then everybody's second. A script that fails ends alone.
  *
- * @param {readonly FileScript[]} scripts
+ * @param {{ scripts: FileScript[], runs: { script: number, values?: Values }[] }} convoy - as file-thread.ts writes it
  */
-function travel(scripts) {
-  const outcomes = scripts.map(() => ({ values: /** @type {string[]} */ ([]), fault: /** @type {FileFault | undefined} */ (undefined) }));
+function travel({ scripts, runs }) {
+  const outcomes = runs.map(() => ({ values: /** @type {string[]} */ ([]), fault: /** @type {FileFault | undefined} */ (undefined) }));
+  const cutTexts = new Map();
+  const fills = runs.map(({ values }) => fillOf(values, cutTexts));
   const rounds = Math.max(0, ...scripts.map((script) => script.length));
   for (let round = 0; round < rounds; round += 1) {
     const shared = new Map();
-    for (const [index, script] of scripts.entries()) {
+    for (let index = 0; index < runs.length; index += 1) {
       const outcome = outcomes[index];
-      if (outcome === undefined || outcome.fault !== undefined) continue;
+      const fill = fills[index];
+      const calls = scripts[runs[index]?.script ?? 0]?.[round];
+      if (outcome === undefined || outcome.fault !== undefined || fill === undefined || calls === undefined) continue;
       try {
-        for (const call of script[round] ?? []) {
-          const value = carryOut(call, shared);
+        for (const call of calls) {
+          const value = carryOut(call, fill, shared);
           if (value !== undefined) outcome.values.push(value);
         }
       } catch (error) {
@@ -56,24 +62,49 @@ function travel(scripts) {
 }
 
 /**
+ * @param {Values} values
+ * @param {Map<string, string[]>} cutTexts - what was seen in this convoy: constants at the even places, names of blanks between them
+ * @returns {Fill}
+ */
+function fillOf(values, cutTexts) {
+  if (values === undefined) return (text) => text;
+  return (text) => {
+    const parts = cutTexts.get(text) ?? text.split('\0');
+    cutTexts.set(text, parts);
+    let whole = parts[0] ?? '';
+    for (let at = 1; at < parts.length; at += 2) {
+      const value = values[parts[at] ?? ''];
+      // Else the path would be another one.
+      if (value === undefined) throw Object.assign(new Error(`EINVAL: no value for '${parts[at]}'`), { code: 'EINVAL' });
+      whole += value + parts[at + 1];
+    }
+    return whole;
+  };
+}
+
+/**
  * @param {FileCall} call
+ * @param {Fill} fill
  * @param {Map<string, unknown>} shared - what this round has done for all
  * @returns {string | undefined}
  */
-function carryOut(call, shared) {
-  const { path } = call;
+function carryOut(call, fill, shared) {
+  const path = fill(call.path);
   switch (call.do) {
     case 'check-absent':
-      if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw fault('EEXIST', 'something is there', call);
+      if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw fault('EEXIST', 'something is there', { do: call.do, path });
       return undefined;
     case 'check-folder': {
       const kind = kindOf(path);
-      if (kind !== 'folder') throw fault(kind === 'absent' ? 'ENOENT' : 'ENOTDIR', kind, call);
+      if (kind !== 'folder') throw fault(kind === 'absent' ? 'ENOENT' : 'ENOTDIR', kind, { do: call.do, path });
       return undefined;
     }
     case 'check-marker':
-      if (kindOf(call.folder) !== 'folder' || !isMarkerOf(readText(path, MARKER_BYTES_MAX, call), call))
-        throw fault('EMARKER', 'not the marker of this volume', call);
+      if (
+        kindOf(fill(call.folder)) !== 'folder' ||
+        !isMarkerOf(readText(path, MARKER_BYTES_MAX, call.do), { name: fill(call.name), uid: fill(call.uid) })
+      )
+        throw fault('EMARKER', 'not the marker of this volume', { do: call.do, path });
       return undefined;
     case 'make-folder':
       mkdirSync(path, { mode: call.mode, recursive: call.recursive ?? false });
@@ -82,7 +113,7 @@ function carryOut(call, shared) {
       chmodSync(path, call.mode);
       return undefined;
     case 'write-file':
-      writeFile(path, call);
+      writeFile(path, { text: fill(call.text), mode: call.mode });
       return undefined;
     case 'sync-file':
     case 'sync-folder':
@@ -91,7 +122,7 @@ function carryOut(call, shared) {
       });
       return undefined;
     case 'move':
-      renameSync(path, call.to);
+      renameSync(path, fill(call.to));
       return undefined;
     case 'remove-file':
       unlinkSync(path);
@@ -103,11 +134,13 @@ function carryOut(call, shared) {
       rmSync(path, { recursive: true, force: true });
       return undefined;
     case 'read-file':
-      return readText(path, call.bytesMax, call);
-    case 'find-names':
+      return readText(path, call.bytesMax, call.do);
+    case 'find-names': {
+      const prefix = fill(call.prefix);
       return once(shared, `names ${path}`, () => namesIn(path))
-        .filter((name) => name.startsWith(call.prefix))
+        .filter((name) => name.startsWith(prefix))
         .join('\n');
+    }
   }
 }
 
@@ -172,7 +205,7 @@ function sync(path, flag) {
 /**
  * @param {string} path
  * @param {number} bytesMax
- * @param {FileCall} call
+ * @param {FileCall['do']} call
  */
 function readText(path, bytesMax, call) {
   const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -182,7 +215,7 @@ function readText(path, bytesMax, call) {
     if (bytesRead < FIRST_READ_BYTES) return buffer.toString('utf8', 0, bytesRead);
     const large = Buffer.allocUnsafe(bytesMax + 1);
     const largeRead = readSync(file, large, 0, large.length, 0);
-    if (largeRead > bytesMax) throw fault('EFBIG', `larger than ${String(bytesMax)} bytes`, call);
+    if (largeRead > bytesMax) throw fault('EFBIG', `larger than ${String(bytesMax)} bytes`, { do: call, path });
     return large.toString('utf8', 0, largeRead);
   } finally {
     closeSync(file);
@@ -247,7 +280,7 @@ function isTextMap(value) {
 /**
  * @param {string} code
  * @param {string} text
- * @param {FileCall} call
+ * @param {{ readonly do: FileCall['do'], readonly path: string }} call
  */
 function fault(code, text, call) {
   return Object.assign(new Error(`${code}: ${text}, ${call.do} '${call.path}'`), { code, syscall: call.do, path: call.path });

@@ -1,25 +1,21 @@
 import { AppError } from '@volplane/base';
 import { noSteps, type DriverContext } from '../driver-context.js';
-import type { FileCall, FileFault, FileOutcome, FileRunner } from './file-call.js';
-
-/** A round of a script, and the step that is told after it. */
-export interface Round {
-  readonly calls: readonly FileCall[];
-  readonly step?: string;
-}
+import type { FileFault, FileOutcome, FileRunner } from './file-call.js';
+import type { FilePlan } from './file-plan.js';
 
 /** Runs the rounds as one script; in parts with the steps between them where somebody watches steps. */
-export async function runRounds(context: DriverContext, files: FileRunner, rounds: readonly Round[]): Promise<FileOutcome> {
-  if (context.onStep === noSteps) return await files.run(rounds.map(({ calls }) => calls));
+export async function runPlan<Blank extends string>(
+  run: { readonly context: DriverContext; readonly files: FileRunner; readonly values: Readonly<Record<Blank, string>> },
+  plan: FilePlan<Blank>,
+): Promise<FileOutcome> {
+  const { context, files } = run;
+  if (context.onStep === noSteps) return await files.run(plan.script, run.values);
   const values: string[] = [];
-  let begun = 0;
-  for (const [index, { step }] of rounds.entries()) {
-    if (step === undefined && index < rounds.length - 1) continue;
+  for (const { script, begin, step } of plan.parts) {
     // One part after the other, as in one script.
-    const part = await files.run(rounds.slice(begun, index + 1).map(({ calls }) => calls));
+    const part = await files.run(script, run.values);
     values.push(...part.values);
-    if (part.fault !== undefined) return { values, fault: { ...part.fault, round: part.fault.round + begun } };
-    begun = index + 1;
+    if (part.fault !== undefined) return { values, fault: { ...part.fault, round: part.fault.round + begin } };
     if (step !== undefined) await context.onStep(step);
   }
   return { values };

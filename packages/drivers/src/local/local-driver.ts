@@ -4,7 +4,7 @@ import { AppError } from '@volplane/base';
 import { parseDriverName, type DriverInfo, type StringMap } from '@volplane/domain';
 import { findMount, isReadOnly, type AbortMethod, type MountEntry } from '@volplane/host';
 import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
-import { DATA_FOLDER, dataFolderCalls } from '../data-folder.js';
+import { DATA_FOLDER } from '../data-folder.js';
 import type { DriverContext } from '../driver-context.js';
 import { withFsFaults } from '../fs-fault.js';
 import { plainFolderMount } from '../plain-folder-mount.js';
@@ -41,7 +41,7 @@ export class LocalDriver implements VolumeDriver {
 
   async create(volume: DriverVolume): Promise<void> {
     checkLocalOptions(volume.options);
-    await this.#folders.create(volume, dataFolderCalls);
+    await this.#folders.create(volume, 'data folder');
   }
 
   async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {

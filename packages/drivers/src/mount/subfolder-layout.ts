@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { MountMode } from '@volplane/domain';
 import { findMount } from '@volplane/host';
 import type { DriverVolume, FoundVolume } from '@volplane/ports';
-import { DATA_FOLDER, dataFolderCalls } from '../data-folder.js';
+import { DATA_FOLDER } from '../data-folder.js';
 import type { DriverContext } from '../driver-context.js';
 import { makeMountFolder } from '../mount-folder.js';
 import { resolveHost } from '../resolve-host.js';
@@ -36,7 +36,7 @@ export class SubfolderLayout implements MountLayout {
   async create(volume: DriverVolume, signal: AbortSignal): Promise<void> {
     this.#folders.folder(volume.name);
     await this.#ready(signal);
-    await this.#folders.create(volume, dataFolderCalls);
+    await this.#folders.create(volume, 'data folder');
   }
 
   async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {

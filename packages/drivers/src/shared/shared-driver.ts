@@ -3,7 +3,7 @@ import { AppError, hasReason } from '@volplane/base';
 import { parseDriverName, type AccessMode, type DriverInfo, type StringMap } from '@volplane/domain';
 import { abortMethod, abortRefusal, findMount, findMountOf, isReadOnly, type AbortMethod, type MountEntry } from '@volplane/host';
 import type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from '@volplane/ports';
-import { DATA_FOLDER, dataFolderCalls } from '../data-folder.js';
+import { DATA_FOLDER } from '../data-folder.js';
 import type { DriverContext } from '../driver-context.js';
 import { invalidOption } from '../invalid-option.js';
 import { plainFolderMount } from '../plain-folder-mount.js';
@@ -62,7 +62,7 @@ export class SharedDriver implements VolumeDriver {
   async create(volume: DriverVolume): Promise<void> {
     await this.validate(volume.options);
     await this.#guard.check();
-    await this.#folders.create(volume, dataFolderCalls);
+    await this.#folders.create(volume, 'data folder');
   }
 
   async remove(volume: DriverVolume, signal: AbortSignal): Promise<void> {

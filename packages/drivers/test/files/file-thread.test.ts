@@ -8,6 +8,7 @@ import { contractUid, makeTestFolder, rejection, type TestFolder } from '@volpla
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { FileCall, FileOutcome } from '../../src/files/file-call.js';
+import { planOf } from '../../src/files/file-plan.js';
 import { FileThread } from '../../src/files/file-thread.js';
 import { parseMarker } from '../../src/volume-marker.js';
 
@@ -95,6 +96,30 @@ describe('thread for files', () => {
     expect((await thread.run([[{ do: 'check-folder', path: at('gone') }]])).fault?.code).to.equal('ENOENT');
     expect((await thread.run([[{ do: 'check-folder', path: folder.path }]])).fault).to.equal(undefined);
     expect((await thread.run([[{ do: 'check-absent', path: at('link') }]])).fault?.code).to.equal('EEXIST');
+  });
+
+  it('fills the blanks of a plan for each run of a convoy, and runs other scripts beside it', async () => {
+    const plan = planOf<'name' | 'text'>((blank) => [
+      { calls: [{ do: 'write-file', path: at(`${blank('name')}-of-${blank('name')}`), text: `<${blank('text')}>`, mode: 0o600 }] },
+      { calls: [{ do: 'find-names', path: folder.path, prefix: blank('name') }] },
+    ]);
+    const outcomes = await Promise.all([
+      thread.run(plan.script, { name: 'a', text: '$&\\"\n' }),
+      thread.run([[write('other')]]),
+      thread.run(plan.script, { name: 'b', text: '' }),
+    ]);
+    expect(outcomes).to.deep.equal([{ values: ['a-of-a'] }, { values: [] }, { values: ['b-of-b'] }]);
+    expect(await readFile(at('a-of-a'), 'utf8')).to.equal('<$&\\"\n>');
+    expect(await readFile(at('b-of-b'), 'utf8')).to.equal('<>');
+  });
+
+  it('touches nothing when a blank has no value, and leaves a text alone that only looks like one with blanks', async () => {
+    const plan = planOf<'name'>((blank) => [{ calls: [{ do: 'make-folder', path: at(blank('name')), mode: 0o700 }] }]);
+    expect((await thread.run(plan.script, {})).fault).to.deep.include({ round: 0, code: 'EINVAL' });
+    expect((await thread.run(plan.script)).fault?.code).to.equal('ERR_INVALID_ARG_VALUE');
+    expect(await readdir(folder.path)).to.deep.equal([]);
+    await thread.run([[{ do: 'write-file', path: at('file'), text: '\0name\0', mode: 0o600 }]]);
+    expect(await readFile(at('file'), 'utf8')).to.equal('\0name\0');
   });
 
   it('takes for a marker of a volume exactly what the schema takes', async () => {
