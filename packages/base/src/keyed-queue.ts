@@ -7,7 +7,8 @@ import { AppError } from './errors.js';
  */
 export class KeyedQueue {
   readonly #waitersMax: number;
-  readonly #tails = new Map<string, { tail: Promise<void>; waiters: number }>();
+  /** Of each key with work that runs: who waits behind it, in order. */
+  readonly #waiting = new Map<string, (() => void)[]>();
 
   constructor(options: { readonly waitersMax: number }) {
     this.#waitersMax = options.waitersMax;
@@ -15,28 +16,30 @@ export class KeyedQueue {
 
   /** The number of keys with work running or waiting. */
   get size(): number {
-    return this.#tails.size;
+    return this.#waiting.size;
   }
 
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const entry = this.#tails.get(key) ?? { tail: Promise.resolve(), waiters: 0 };
-    if (entry.waiters >= this.#waitersMax) {
-      throw new AppError('OVERLOADED', `${String(entry.waiters)} calls already wait for ${key}`, { key, retryDelayMs: '1000' });
-    }
-    entry.waiters += 1;
-    this.#tails.set(key, entry);
-    const before = entry.tail;
-    let release = (): void => undefined;
-    entry.tail = new Promise((resolve) => {
-      release = resolve;
-    });
-    await before;
+    const before = this.#waiting.get(key);
+    if (before === undefined) this.#waiting.set(key, []);
+    else await this.#turn(key, before);
     try {
       return await work();
     } finally {
-      entry.waiters -= 1;
-      if (entry.waiters === 0) this.#tails.delete(key);
-      release();
+      const next = this.#waiting.get(key)?.shift();
+      // The key stays taken for the next one, so nobody who comes now overtakes him.
+      if (next === undefined) this.#waiting.delete(key);
+      else next();
     }
+  }
+
+  #turn(key: string, waiting: (() => void)[]): Promise<void> {
+    const calls = waiting.length + 1;
+    if (calls >= this.#waitersMax) {
+      throw new AppError('OVERLOADED', `${String(calls)} calls already wait for ${key}`, { key, retryDelayMs: '1000' });
+    }
+    return new Promise((resolve) => {
+      waiting.push(resolve);
+    });
   }
 }

@@ -1,7 +1,7 @@
-import { noTelemetry, silentLogger } from '@volplane/base';
+import { AppError, noTelemetry, silentLogger } from '@volplane/base';
 import type { VolumeName, VolumeUid } from '@volplane/domain';
 import type { DriverPrograms } from '@volplane/ports';
-import { ManualClock, rejection, waitFor } from '@volplane/testkit';
+import { gate, ManualClock, rejection, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
 import { DriverSet } from '../src/agent/driver-set.js';
 import { Recovery } from '../src/agent/recovery.js';
@@ -85,5 +85,81 @@ describe('calls of drivers and programs that are left', () => {
     expect(recovered).to.deep.equal([name]);
     gone();
     expect(recovered).to.have.length(1);
+  });
+});
+
+describe('calls of drivers for one volume', () => {
+  const UID = 'c'.repeat(32) as VolumeUid; // 32 hexadecimal characters is what a uid is
+  let clock: ManualClock;
+  let drivers: DriverSet;
+
+  beforeEach(() => {
+    clock = new ManualClock();
+    drivers = new DriverSet([], { clock, telemetry: noTelemetry });
+  });
+
+  it('begin after the one before has ended, however it ended', async () => {
+    const hold = gate();
+    const told: string[] = [];
+    const first = rejection(
+      drivers.run('first', UID, 1_000, async () => {
+        await hold.opened;
+        told.push('first');
+        throw new AppError('DRIVER_FAILED', 'no');
+      }),
+    );
+    const second = drivers.run('second', UID, 1_000, async () => {
+      told.push('second');
+    });
+    await drivers.run('other', 'd'.repeat(32) as VolumeUid, 1_000, async () => {
+      told.push('other');
+    });
+    hold.open();
+    expect((await first).reason).to.equal('DRIVER_FAILED');
+    await second;
+    expect(told).to.deep.equal(['other', 'first', 'second']);
+    expect(clock.waiting).to.equal(0);
+  });
+
+  it('begin after all that came before, also when only some of it has ended', async () => {
+    const holds = [gate(), gate()];
+    const running = holds.map((hold, index) => drivers.run(`call ${String(index)}`, UID, 1_000, () => hold.opened));
+    holds[0]?.open();
+    await running[0];
+    let begun = false;
+    const third = drivers.run('third', UID, 1_000, async () => {
+      begun = true;
+    });
+    await clock.advance(1);
+    expect(begun).to.equal(false);
+    holds[1]?.open();
+    await third;
+  });
+
+  it('are told to stop at their bound, and what comes then is not begun before they have', async () => {
+    const hold = gate();
+    let aborted: unknown;
+    let begun = 0;
+    const slow = rejection(
+      drivers.run('slow', UID, 1_000, async (signal) => {
+        await hold.opened;
+        aborted = signal.reason;
+      }),
+    );
+    await clock.advance(1_000);
+    const late = await slow;
+    expect(late.reason).to.equal('UNKNOWN_OUTCOME');
+    const next = (): Promise<void> =>
+      drivers.run('next', UID, 1_000, async () => {
+        begun += 1;
+      });
+    const refused = rejection(next());
+    await clock.advance(1_000);
+    expect((await refused).reason).to.equal('DRIVER_UNAVAILABLE');
+    const waiting = next();
+    hold.open();
+    await waiting;
+    expect(aborted).to.equal(late);
+    expect(begun).to.equal(1);
   });
 });

@@ -79,7 +79,8 @@ export function isReadOnly(entry: MountEntry): boolean {
 
 /** True when `path` is `folder` or lies in it; both absolute and normal. `/volumes-x` is not in `/volumes`. */
 export function isAtOrBelow(folder: string, path: string): boolean {
-  return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
+  // Asked of every mount of the table: without a string made of each.
+  return path.startsWith(folder) && (path.length === folder.length || folder.endsWith('/') || path[folder.length] === '/');
 }
 
 /** Shape: `36 35 98:0 /root /target opts [optional fields] - type source superopts`. */

@@ -8,8 +8,8 @@ export class DriverSet {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
   readonly #programs: DriverPrograms | undefined;
-  /** The end of the last call for each volume; entries go when it has ended. */
-  readonly #running = new Map<VolumeUid, Promise<void>>();
+  /** The last call for each volume; entries go when it has ended. */
+  readonly #running = new Map<VolumeUid, Promise<unknown>>();
 
   constructor(
     drivers: readonly VolumeDriver[],
@@ -54,58 +54,66 @@ export class DriverSet {
     return this.#run({ what, uid, timeoutMs: DRIVER_MS.abort, besideOthers: true }, work);
   }
 
-  async #run<T>(
-    call: { readonly what: string; readonly uid: VolumeUid; readonly timeoutMs: number; readonly besideOthers: boolean },
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const { what, uid, timeoutMs, besideOthers } = call;
-    const controller = new AbortController();
-    const before = this.#running.get(uid);
-    let begun = before === undefined;
-    const running = (async (): Promise<T> => {
-      if (before !== undefined) await before;
-      if (controller.signal.aborted) throw abortReason(controller.signal);
-      if (!besideOthers) this.#refuseBesideLeft(what, uid);
-      begun = true;
-      const end = this.#programs?.begin(uid);
-      const beganMs = this.#clock.monotonicMs();
-      try {
-        return await work(controller.signal);
-      } finally {
-        end?.();
-        this.#telemetry.phase('driver', this.#clock.monotonicMs() - beganMs);
-      }
-    })();
-    const ended = running.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#running.set(uid, ended);
-    ended
-      .then(() => {
-        if (this.#running.get(uid) === ended) this.#running.delete(uid);
-      })
-      .catch(() => undefined);
-    return await withTimeout(this.#clock, running, {
+  #run<T>(call: DriverCall, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { what, uid, timeoutMs } = call;
+    const turn = { controller: new AbortController(), before: this.#running.get(uid), begun: false };
+    const running = this.#inTurn(call, turn, work);
+    this.#running.set(uid, running);
+    const end = (): void => {
+      if (this.#running.get(uid) === running) this.#running.delete(uid);
+    };
+    running.then(end, end);
+    return withTimeout(this.#clock, running, {
       timeoutMs,
       onTimeout: () => {
-        const error = begun
+        const error = turn.begun
           ? new AppError('UNKNOWN_OUTCOME', `${what} took longer than ${String(timeoutMs)} ms; it may still happen, repeat the call`, {
               retryDelayMs: '1000',
             })
           : new AppError('DRIVER_UNAVAILABLE', `${what} was not begun: the driver still works on an earlier call for this volume`, {
               retryDelayMs: '1000',
             });
-        controller.abort(error);
+        turn.controller.abort(error);
         return error;
       },
     });
+  }
+
+  async #inTurn<T>({ what, uid, besideOthers }: DriverCall, turn: Turn, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { before, controller } = turn;
+    // However the call before ends.
+    if (before !== undefined) await before.catch(() => undefined);
+    if (controller.signal.aborted) throw abortReason(controller.signal);
+    if (!besideOthers) this.#refuseBesideLeft(what, uid);
+    turn.begun = true;
+    const end = this.#programs?.begin(uid);
+    const beganMs = this.#clock.monotonicMs();
+    try {
+      return await work(controller.signal);
+    } finally {
+      end?.();
+      this.#telemetry.phase('driver', this.#clock.monotonicMs() - beganMs);
+    }
   }
 
   #refuseBesideLeft(what: string, uid: VolumeUid): void {
     const left = this.#programs?.leftFor(uid);
     if (left !== undefined) throw new AppError('DRIVER_UNAVAILABLE', `${what} was not begun: ${left}`, { retryDelayMs: '5000' });
   }
+}
+
+interface DriverCall {
+  readonly what: string;
+  readonly uid: VolumeUid;
+  readonly timeoutMs: number;
+  readonly besideOthers: boolean;
+}
+
+interface Turn {
+  readonly controller: AbortController;
+  /** The call before for the same volume, while it runs. */
+  readonly before: Promise<unknown> | undefined;
+  begun: boolean;
 }
 
 /** The volume as a driver sees it. */
