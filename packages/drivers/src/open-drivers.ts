@@ -8,7 +8,7 @@ import { parseDriverEntries, toMountConfig, type DriverEntry } from './driver-co
 import { noSteps, type DriverContext } from './driver-context.js';
 import { withFence } from './fence/with-fence.js';
 import type { FileRunner } from './files/file-call.js';
-import { FileThread } from './files/file-thread.js';
+import { FileThreads } from './files/file-threads.js';
 import { ImageDriver } from './image/image-driver.js';
 import { LocalDriver } from './local/local-driver.js';
 import { MountDriver } from './mount/mount-driver.js';
@@ -119,7 +119,7 @@ function systemContext(options: Pick<OpenDriversOptions, 'clock' | 'random' | 'l
 function filesByRoot(): DriverContext['files'] {
   const threads = new Map<string, FileRunner>();
   return (root) => {
-    const thread = threads.get(root) ?? new FileThread();
+    const thread = threads.get(root) ?? new FileThreads();
     threads.set(root, thread);
     return thread;
   };

@@ -40,6 +40,7 @@ export function volumePlans(root: string, options: { readonly keepsTrash: boolea
         {
           calls: [
             { do: 'check-marker', path: join(place, MARKER_FILE), folder: place, name: blank('name'), uid: blank('uid') },
+            { do: 'hold-folder', path: root },
             { do: 'move', path: place, to: taken },
           ],
         },
@@ -84,7 +85,13 @@ function publishRounds(of: {
     { calls: [{ do: 'write-file', path, text, mode: MARKER_MODE }] },
     { calls: [{ do: 'sync-file', path }] },
     { calls: [{ do: 'sync-folder', path: staged }], step: 'staged' },
-    { calls: [{ do: 'move', path: staged, to: place }], step: 'published' },
+    {
+      calls: [
+        { do: 'hold-folder', path: root },
+        { do: 'move', path: staged, to: place },
+      ],
+      step: 'published',
+    },
     { calls: [{ do: 'sync-folder', path: root }] },
   ];
 }

@@ -11,6 +11,11 @@ export type FileCall =
   | { readonly do: 'set-mode'; readonly path: string; readonly mode: number }
   /** A file that is new, or EEXIST. */
   | { readonly do: 'write-file'; readonly path: string; readonly text: string; readonly mode: number }
+  /**
+   * Opens the folder until the convoy ends, and `sync-folder` syncs what was opened. The kernel tells a failed write to each descriptor that was
+   * open by then, and to a later one only if nobody was told before: so hold a folder before you change it where others sync it too.
+   */
+  | { readonly do: 'hold-folder'; readonly path: string }
   /** Once in a round of a convoy for each path. */
   | { readonly do: 'sync-file' | 'sync-folder'; readonly path: string }
   | { readonly do: 'move'; readonly path: string; readonly to: string }

@@ -19,7 +19,7 @@ import {
 import { parentPort } from 'node:worker_threads';
 
 /**
- * The thread of a FileThread: takes convoys of scripts, as JSON, and carries them out with synchronous calls.
+ * What a FileThread runs: takes convoys of scripts, as JSON, and carries them out with synchronous calls.
  *
  * @typedef {import('./file-call.js').FileCall} FileCall
  * @typedef {import('./file-call.js').FileScript} FileScript
@@ -41,22 +41,27 @@ function travel({ scripts, runs }) {
   const cutTexts = new Map();
   const fills = runs.map(({ values }) => fillOf(values, cutTexts));
   const rounds = Math.max(0, ...scripts.map((script) => script.length));
-  for (let round = 0; round < rounds; round += 1) {
-    const shared = new Map();
-    for (let index = 0; index < runs.length; index += 1) {
-      const outcome = outcomes[index];
-      const fill = fills[index];
-      const calls = scripts[runs[index]?.script ?? 0]?.[round];
-      if (outcome === undefined || outcome.fault !== undefined || fill === undefined || calls === undefined) continue;
-      try {
-        for (const call of calls) {
-          const value = carryOut(call, fill, shared);
-          if (value !== undefined) outcome.values.push(value);
+  const held = new Map();
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      const shared = new Map();
+      for (let index = 0; index < runs.length; index += 1) {
+        const outcome = outcomes[index];
+        const fill = fills[index];
+        const calls = scripts[runs[index]?.script ?? 0]?.[round];
+        if (outcome === undefined || outcome.fault !== undefined || fill === undefined || calls === undefined) continue;
+        try {
+          for (const call of calls) {
+            const value = carryOut(call, fill, { shared, held });
+            if (value !== undefined) outcome.values.push(value);
+          }
+        } catch (error) {
+          outcome.fault = toFault(error, round);
         }
-      } catch (error) {
-        outcome.fault = toFault(error, round);
       }
     }
+  } finally {
+    for (const folder of held.values()) closeSync(folder);
   }
   return outcomes;
 }
@@ -85,10 +90,10 @@ function fillOf(values, cutTexts) {
 /**
  * @param {FileCall} call
  * @param {Fill} fill
- * @param {Map<string, unknown>} shared - what this round has done for all
+ * @param {{ shared: Map<string, unknown>, held: Map<string, number> }} convoy - what this round has done for all, and the open folders
  * @returns {string | undefined}
  */
-function carryOut(call, fill, shared) {
+function carryOut(call, fill, { shared, held }) {
   const path = fill(call.path);
   switch (call.do) {
     case 'check-absent':
@@ -115,10 +120,15 @@ function carryOut(call, fill, shared) {
     case 'write-file':
       writeFile(path, { text: fill(call.text), mode: call.mode });
       return undefined;
+    case 'hold-folder':
+      if (!held.has(path)) held.set(path, openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
+      return undefined;
     case 'sync-file':
     case 'sync-folder':
       once(shared, `sync ${path}`, () => {
-        sync(path, call.do === 'sync-file' ? constants.O_NOFOLLOW : constants.O_DIRECTORY);
+        const folder = held.get(path);
+        if (folder === undefined) sync(path, call.do === 'sync-file' ? constants.O_NOFOLLOW : constants.O_DIRECTORY);
+        else fsyncSync(folder);
       });
       return undefined;
     case 'move':

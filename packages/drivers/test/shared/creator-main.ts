@@ -2,7 +2,7 @@ import { systemRandom } from '@volplane/base';
 import type { VolumeName } from '@volplane/domain';
 import { contractUid, contractVolume } from '@volplane/testkit';
 import { noSteps } from '../../src/driver-context.js';
-import { FileThread } from '../../src/files/file-thread.js';
+import { FileThreads } from '../../src/files/file-threads.js';
 import { SharedDriver } from '../../src/shared/shared-driver.js';
 import { realContext } from '../support/context.js';
 
@@ -11,7 +11,7 @@ import { realContext } from '../support/context.js';
  * acknowledged call as a line: `+index` or `-index`.
  */
 const root = process.argv[2] ?? '';
-const files = new FileThread();
+const files = new FileThreads();
 const driver = new SharedDriver(realContext({ random: systemRandom, onStep: noSteps, files: () => files }), {
   ...{ name: 'shared', root, accessModes: ['multi-node-multi-writer'], trashKeepMs: 0, ownMounts: false },
 });

@@ -19,7 +19,7 @@ import {
   type TestFolder,
 } from '@volplane/testkit';
 import { expect } from 'chai';
-import { FileThread } from '../../src/files/file-thread.js';
+import { FileThreads } from '../../src/files/file-threads.js';
 import { SharedDriver, type SharedDriverConfig } from '../../src/shared/shared-driver.js';
 import { realContext } from '../support/context.js';
 import { folderWorld } from '../support/folder-world.js';
@@ -59,13 +59,13 @@ describe('shared driver', () => {
   });
 
   it('gives a place to one of many nodes that create there at the same moment', async () => {
-    const threads = Array.from({ length: 4 }, () => new FileThread());
+    const threads = Array.from({ length: 4 }, () => new FileThreads());
     const volumes = Array.from({ length: 16 }, (_, index) => contractVolume({ options: {} }, { uid: contractUid(index + 1) }));
     const outcomes = await Promise.allSettled(
       volumes.map((volume, index) => {
         const random = seededRandom(index);
         // Four nodes, each with a thread of its own.
-        const thread = threads[index % threads.length] ?? new FileThread();
+        const thread = threads[index % threads.length] ?? new FileThreads();
         return new SharedDriver(realContext({ random, files: () => thread }), configFor(folder.path)).create(volume);
       }),
     );

@@ -1,7 +1,7 @@
 import { silentLogger, systemClock, systemRandom } from '@volplane/base';
 import { systemMounts, systemToolRunner } from '@volplane/host';
 import { noSteps, type DriverContext } from '../../src/driver-context.js';
-import { FileThread } from '../../src/files/file-thread.js';
+import { FileThreads } from '../../src/files/file-threads.js';
 
 /** The real machine; tests replace single parts. */
 export function realContext(parts: Partial<DriverContext> = {}): DriverContext {
@@ -23,4 +23,4 @@ export function realContext(parts: Partial<DriverContext> = {}): DriverContext {
 }
 
 /** For all tests of the process: each has a root of its own, and a thread takes memory. */
-const oneThread = new FileThread();
+const oneThread = new FileThreads();

@@ -9,18 +9,18 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { FileCall, FileOutcome } from '../../src/files/file-call.js';
 import { planOf } from '../../src/files/file-plan.js';
-import { FileThread } from '../../src/files/file-thread.js';
+import { FileThreads } from '../../src/files/file-threads.js';
 import { parseMarker } from '../../src/volume-marker.js';
 
 const exec = promisify(execFile);
 
 // Scripts that are handed over in one turn make one convoy.
-describe('thread for files', () => {
+describe('threads for files', () => {
   let folder: TestFolder;
-  let thread: FileThread;
+  let thread: FileThreads;
 
   before(() => {
-    thread = new FileThread();
+    thread = new FileThreads();
   });
 
   beforeEach(async () => {
@@ -171,7 +171,7 @@ describe('thread for files', () => {
   it('is held up alone by a storage that does not answer, and refuses what it could never finish', async () => {
     // Opening a FIFO that nobody writes to hangs, as a file on a dead server does.
     await exec('mkfifo', [at('fifo')]);
-    const stuck = new FileThread();
+    const stuck = new FileThreads();
     const hanging = stuck.run([[{ do: 'sync-file', path: at('fifo') }]]);
     await Promise.resolve();
     const behind = Array.from({ length: 10_000 }, () => stuck.run([[]]));
@@ -183,19 +183,55 @@ describe('thread for files', () => {
     await writer.close();
   });
 
+  it('takes a second convoy along beside one that is on its way, once half of a full one waits', async () => {
+    await exec('mkfifo', [at('fifo')]);
+    const own = new FileThreads();
+    const hanging = own.run([[{ do: 'sync-file', path: at('fifo') }]]);
+    await Promise.resolve();
+    const waiting = Array.from({ length: 31 }, (_, index) => own.run([[write(String(index))]]));
+    // Long enough for a convoy, had one departed.
+    await thread.run([[write('other')]]);
+    await thread.run([[write('another')]]);
+    expect((await readdir(folder.path)).sort()).to.deep.equal(['another', 'fifo', 'other']);
+    await Promise.all([...waiting, own.run([[write('31')]])]);
+    expect(await readdir(folder.path)).to.have.length(35);
+    // What comes now waits for whoever is back first.
+    const last = own.run([[write('last')]]);
+    const writer = await open(at('fifo'), 'w');
+    expect((await hanging).fault?.code).to.equal('EINVAL');
+    expect((await last).fault).to.equal(undefined);
+    await writer.close();
+  });
+
+  it('syncs the folder that it holds, and lets go of it with the convoy', async () => {
+    await mkdir(at('held'));
+    const opened = async (): Promise<number> => (await readdir('/proc/self/fd')).length;
+    const before = await opened();
+    const hold: FileCall = { do: 'hold-folder', path: at('held') };
+    const [outcome] = await Promise.all([
+      thread.run([[hold], [{ do: 'move', path: at('held'), to: at('moved') }], [{ do: 'sync-folder', path: at('held') }]]),
+      thread.run([[hold, { do: 'check-absent', path: folder.path }]]),
+    ]);
+    expect(outcome.fault).to.equal(undefined);
+    expect(await opened()).to.equal(before);
+    expect((await thread.run([[{ do: 'sync-folder', path: at('held') }]])).fault?.code).to.equal('ENOENT');
+    await writeFile(at('file'), '');
+    expect((await thread.run([[{ do: 'hold-folder', path: at('file') }]])).fault?.code).to.equal('ENOTDIR');
+  });
+
   it('says that it cannot tell what was done when its thread ends, and goes on with another', async () => {
-    const own = new FileThread();
+    const own = new FileThreads();
     const [lost, other] = await Promise.all([rejection(own.run(null as never)), rejection(own.run([[write('a')]]))]);
     expect([lost.reason, other.reason]).to.deep.equal(['DRIVER_UNAVAILABLE', 'DRIVER_UNAVAILABLE']);
     expect((await own.run([[write('b')]])).fault).to.equal(undefined);
   });
 
-  for (const form of ['dist/files/file-thread.js', 'src/files/file-thread.ts'])
+  for (const form of ['dist/files/file-threads.js', 'src/files/file-threads.ts'])
     it(`runs from ${form} and does not keep its process alive`, async () => {
       const file = fileURLToPath(new URL(`../../${form}`, import.meta.url));
-      const program = `const { FileThread } = await import(${JSON.stringify(file)});
+      const program = `const { FileThreads } = await import(${JSON.stringify(file)});
         const script = [[{ do: 'write-file', path: ${JSON.stringify(at('file'))}, text: 'text', mode: 0o600 }]];
-        console.log(JSON.stringify(await new FileThread().run(script)));`;
+        console.log(JSON.stringify(await new FileThreads().run(script)));`;
       const loaded = form.startsWith('src') ? ['--import=tsx', '--conditions=@volplane/source'] : [];
       const { stdout } = await exec(process.execPath, [...loaded, '--input-type=module', '--eval', program]);
       expect(JSON.parse(stdout)).to.deep.equal({ values: [] });
