@@ -21,7 +21,7 @@ const LAYERS = [
 const LIBRARIES = [
   // The bench measures what a program without Volplane would do.
   { name: 'etcd3', homes: ['packages/store-etcd', 'test/bench'], pattern: 'etcd3' },
-  { name: 'nats', homes: ['packages/bus-nats'], pattern: '(nats|@nats-io/[^/]+)' },
+  { name: 'nats', homes: ['packages/bus-nats', 'test/bench'], pattern: '(nats|@nats-io/[^/]+)' },
   { name: 'winston', homes: ['packages/logging'], pattern: '(winston|logform|winston-transport)' },
   { name: 'prom-client', homes: ['packages/metrics'], pattern: 'prom-client' },
   // Tests that cross processes call the services as any gRPC client would.

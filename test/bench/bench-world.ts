@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { createClient } from '@volplane/rpc';
 import { startEtcd, startNatsServer, waitFor, type EtcdServer, type NatsServer } from '@volplane/testkit';
 import { DockerEngine } from './docker-engine.js';
+import type { ChainPlaces } from './chain/chain-path.js';
 import type { Job, JobAnswer, JobResult, Targets } from './load/job.js';
 import { phaseMeans, readPhases, type PhaseSums } from './phase-times.js';
 import { cpuSeconds, ServiceProcess } from './service-process.js';
@@ -17,7 +18,7 @@ const here = (file: string): string => fileURLToPath(new URL(file, import.meta.u
 /** Everything that is measured, each a process of its own: etcd, NATS, one manager, one agent, an echo server, Docker; and the load. */
 export class BenchWorld {
   readonly #folder: string;
-  readonly #children: ChildProcess[] = [];
+  readonly #children = new Map<string, ChildProcess>();
   readonly #services: ServiceProcess[] = [];
   /** Of manager and agent. */
   #metrics: readonly string[] = [];
@@ -73,7 +74,7 @@ export class BenchWorld {
       await ended;
     }
     for (const service of this.#services.reverse()) await service.stop();
-    for (const child of this.#children) child.kill('SIGKILL');
+    for (const child of this.#children.values()) child.kill('SIGKILL');
     await Promise.all([this.#etcd?.stop(), this.#nats?.stop(), this.#docker?.stop()]);
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 });
   }
@@ -110,7 +111,13 @@ export class BenchWorld {
     this.#metrics = [await manager.metricsAddress(), await agent.metricsAddress()];
     await connected(managerAddress);
     this.#targets = {
-      ...{ echo: await this.#startEcho(), etcd, manager: managerAddress, agent: agentAddress },
+      ...{
+        echo: await this.#startServer('echo', 'echo-server.ts'),
+        chain: await this.#startChain({ etcd, nats }),
+        etcd,
+        manager: managerAddress,
+        agent: agentAddress,
+      },
       ...{ node: NODE, docker: this.#docker?.socket ?? '', csi },
     };
     this.#load = fork(here('load/load-main.ts'), [], { execArgv: LOADED, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
@@ -124,7 +131,8 @@ export class BenchWorld {
   async #cpuSeconds(): Promise<Readonly<Record<string, number>>> {
     const [manager, agent] = this.#services;
     const pids = {
-      ...{ load: this.#load?.pid, echo: this.#children[0]?.pid, manager: manager?.pid, agent: agent?.pid },
+      ...Object.fromEntries([...this.#children].map(([name, child]) => [name, child.pid])),
+      ...{ load: this.#load?.pid, manager: manager?.pid, agent: agent?.pid },
       ...{ etcd: this.#etcd?.pid, nats: this.#nats?.pid, docker: this.#docker?.pid },
     };
     const used = Object.entries(pids).map(async ([name, pid]) => [name, pid === undefined ? 0 : await cpuSeconds(pid)] as const);
@@ -136,12 +144,31 @@ export class BenchWorld {
     return service;
   }
 
-  async #startEcho(): Promise<string> {
-    const child = spawn(process.execPath, [...LOADED, here('echo-server.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.#children.push(child);
-    const [line] = (await once(child.stdout, 'data')) as [Buffer];
-    const { port } = JSON.parse(line.toString()) as { readonly port: number };
+  async #startChain(places: Omit<ChainPlaces, 'root'>): Promise<string> {
+    const root = join(this.#folder, 'chain');
+    await mkdir(root);
+    const argument = JSON.stringify({ ...places, root } satisfies ChainPlaces);
+    await this.#startChild('back', 'chain/chain-back.ts', argument);
+    return await this.#startServer('front', 'chain/chain-front.ts', argument);
+  }
+
+  /** @returns its address */
+  async #startServer(name: string, file: string, ...args: readonly string[]): Promise<string> {
+    const { port } = JSON.parse(await this.#startChild(name, file, ...args)) as { readonly port: number };
     return `127.0.0.1:${String(port)}`;
+  }
+
+  /** @returns the first that it says */
+  async #startChild(name: string, file: string, ...args: readonly string[]): Promise<string> {
+    const child = spawn(process.execPath, [...LOADED, here(file), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#children.set(name, child);
+    const ended = once(child, 'exit').then(() => {
+      throw new Error(`${file} ended before it was ready`);
+    });
+    // Only until it is ready; afterwards a failed operation tells.
+    ended.catch(() => undefined);
+    const [line] = (await Promise.race([once(child.stdout, 'data'), ended])) as [Buffer];
+    return line.toString();
   }
 }
 

@@ -26,7 +26,18 @@ describe('benches', () => {
   it('measures every call of ours and what it is compared with', async () => {
     const tiny = ['--callers=1,2', '--measure-ms=100', '--warmup-ms=0', '--heat-ms=0', '--docker=no'];
     const table = await run('main.ts', ...tiny);
-    for (const workload of ['echo', 'etcd-create', 'create', 'create-batch', 'get', 'list', 'mount-pair-agent', 'remove']) {
+    for (const workload of [
+      'echo',
+      'etcd-create',
+      'bare-create',
+      'bare-pair',
+      'create',
+      'create-batch',
+      'get',
+      'list',
+      'mount-pair-agent',
+      'remove',
+    ]) {
       expect(table).to.match(new RegExp(`^\\| ${workload} `, 'm'));
     }
     const { results } = JSON.parse(await readFile(join(folder, 'results.json'), 'utf8')) as {

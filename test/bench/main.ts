@@ -88,7 +88,7 @@ function tell({ workload, callers, perSecond, p50Ms, cpuMicros, phaseMs }: JobRe
   const median = p50Ms === undefined ? '' : `median ${p50Ms.toFixed(2)} ms`;
   process.stderr.write(`${workload.padEnd(20)} ${String(callers).padStart(4)} callers ${perSecond.toFixed(0).padStart(7)}/s ${median}\n`);
   process.stderr.write(`    µs of processor: ${words(cpuMicros)}\n`);
-  if (/^(echo|etcd|docker|csi)/.test(workload)) return;
+  if (/^(echo|etcd|bare|docker|csi)/.test(workload)) return;
   process.stderr.write(`    ms of a phase, manager: ${words(phaseMs.manager)}; agent: ${words(phaseMs.agent)}\n`);
 }
 

@@ -3,6 +3,8 @@ export const WORKLOADS = [
   'echo',
   'etcd-put',
   'etcd-create',
+  'bare-create',
+  'bare-pair',
   'docker-create',
   'docker-remove',
   'csi-create',
@@ -24,6 +26,8 @@ export const REMOVALS: ReadonlySet<WorkloadName> = new Set(['docker-remove', 'cs
 /** Addresses of what is measured. */
 export interface Targets {
   readonly echo: string;
+  /** The front of the bare chain. */
+  readonly chain: string;
   readonly etcd: string;
   readonly manager: string;
   readonly agent: string;

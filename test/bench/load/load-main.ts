@@ -21,7 +21,7 @@ process.on('disconnect', () => {
 
 async function measure(job: Job): Promise<JobAnswer> {
   const newMeter = (): Meter => new Meter(job.warmupMs, job.measureMs);
-  const load = /^(echo|etcd|docker|csi)/.test(job.workload) ? others : ours;
+  const load = /^(echo|etcd|bare|docker|csi)/.test(job.workload) ? others : ours;
   const meter = await load.run(job, newMeter);
   return { result: { workload: job.workload, callers: job.callers, ...meter.result() } };
 }

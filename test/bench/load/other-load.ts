@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:http';
 import { Etcd3 } from 'etcd3';
 import { CsiClient } from '../../../packages/csi/test/support/csi-client.js';
+import { CHAIN_DOCUMENT, CHAIN_PATHS } from '../chain/chain-path.js';
 import { ECHO_PATH } from '../echo-path.js';
 import type { Job } from './job.js';
 import type { Meter } from './meter.js';
@@ -13,6 +14,7 @@ export class OtherLoad {
   readonly #csi: string[] = [];
   #made = 0;
   #echo: RawGrpc | undefined;
+  #chain: RawGrpc | undefined;
   #etcd: Etcd3 | undefined;
   #csiClient: CsiClient | undefined;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1_024 });
@@ -39,6 +41,11 @@ export class OtherLoad {
         const etcd = (this.#etcd ??= new Etcd3({ hosts: targets.etcd }));
         return workload === 'etcd-put' ? () => this.#etcdPut(etcd) : () => this.#etcdCreate(etcd);
       }
+      case 'bare-create':
+      case 'bare-pair': {
+        const door = (this.#chain ??= new RawGrpc(targets.chain));
+        return workload === 'bare-create' ? () => this.#chainCall(door, CHAIN_PATHS.create) : () => this.#chainPair(door);
+      }
       case 'docker-create':
         return () => this.#dockerCreate(targets.docker);
       case 'docker-remove':
@@ -59,15 +66,25 @@ export class OtherLoad {
   }
 
   async #etcdPut(etcd: Etcd3): Promise<boolean> {
-    await etcd.put(`/bench/${this.#nextName()}`).value(DOCUMENT);
+    await etcd.put(`/bench/${this.#nextName()}`).value(CHAIN_DOCUMENT);
     return true;
   }
 
   async #etcdCreate(etcd: Etcd3): Promise<boolean> {
     const key = `/bench/${this.#nextName()}`;
-    const { succeeded } = await etcd.if(key, 'Create', '==', 0).then(etcd.put(key).value(DOCUMENT)).commit();
+    const { succeeded } = await etcd.if(key, 'Create', '==', 0).then(etcd.put(key).value(CHAIN_DOCUMENT)).commit();
     if (!succeeded) throw new Error(`${key} was there already`);
     return true;
+  }
+
+  async #chainCall(door: RawGrpc, path: string): Promise<boolean> {
+    await door.call(path, Buffer.from(this.#nextName()));
+    return true;
+  }
+
+  async #chainPair(door: RawGrpc): Promise<boolean> {
+    await this.#chainCall(door, CHAIN_PATHS.mount);
+    return await this.#chainCall(door, CHAIN_PATHS.mount);
   }
 
   async #dockerCreate(socket: string): Promise<boolean> {
@@ -115,6 +132,3 @@ export class OtherLoad {
 
 /** As long as the answer of a get. */
 const ECHO_BYTES = Buffer.alloc(330, 'x');
-
-/** As long as the document of a volume. */
-const DOCUMENT = 'x'.repeat(560);

@@ -26,14 +26,20 @@ export class Results {
     return [head, head.map((_, index) => (index === 0 ? '---' : '---:')), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
   }
 
-  /** Each promise with what was reached; what was not measured is left out. */
+  /** Each promise with what was reached, and what the bare libraries reach; what was not measured is left out. */
   verdicts(): string {
-    const lines = PROMISES.flatMap(({ text, least, ratio }) => {
-      const reached = ratio((workload, callers) => this.#find(workload, callers));
-      if (reached === undefined) return [];
-      return [`${reached >= least ? 'reached' : 'MISSED '}  ${reached.toFixed(2).padStart(6)}  (${least.toFixed(2)})  ${text}`];
-    });
-    return lines.join('\n');
+    const lines = (bounds: readonly Bound[], say: (reached: number, bound: Bound) => string): readonly string[] =>
+      bounds.flatMap((bound) => {
+        const reached = bound.ratio((workload, callers) => this.#find(workload, callers));
+        return reached === undefined ? [] : [`${say(reached, bound)}  ${bound.text}`];
+      });
+    return [
+      ...lines(
+        PROMISES,
+        (reached, { least }) => `${reached >= least ? 'reached' : 'MISSED '}  ${reached.toFixed(2).padStart(6)}  (${least.toFixed(2)})`,
+      ),
+      ...lines(FOR_SCALE, (reached) => `         ${reached.toFixed(2).padStart(6)}        `),
+    ].join('\n');
   }
 
   charts(): readonly { readonly file: string; readonly chart: Chart }[] {
@@ -48,11 +54,21 @@ export class Results {
         .filter(({ ys }) => ys.some((y) => y !== undefined)),
     });
     return [
-      { file: 'create.svg', chart: chart('Creating', ['create', 'create-batch', 'docker-create', 'csi-create', 'etcd-create', 'echo']) },
+      {
+        file: 'create.svg',
+        chart: chart('Creating', ['create', 'create-batch', 'docker-create', 'csi-create', 'etcd-create', 'bare-create', 'echo']),
+      },
       { file: 'read.svg', chart: chart('Reading', ['get', 'list', 'echo']) },
       {
         file: 'other.svg',
-        chart: chart('Mounting and removing', ['mount-pair-agent', 'mount-pair-manager', 'remove', 'docker-remove', 'etcd-put']),
+        chart: chart('Mounting and removing', [
+          'mount-pair-agent',
+          'mount-pair-manager',
+          'bare-pair',
+          'remove',
+          'docker-remove',
+          'etcd-put',
+        ]),
       },
     ];
   }
@@ -99,6 +115,13 @@ const PROMISES: readonly Bound[] = [
   },
 ];
 
+/** Not promised: what the same hops take with nothing of ours in them. */
+const FOR_SCALE: readonly Bound[] = [
+  { text: 'create / bare chain of its hops, 64 callers', least: 0, ratio: rates(['create', 64], ['bare-create', 64]) },
+  { text: 'batch create / bare chain of its hops, 64 callers', least: 0, ratio: rates(['create-batch', 64], ['bare-create', 64]) },
+  { text: '4 etcd puts / bare chain of two claims, medians of 1 caller', least: 0, ratio: puts('bare-pair') },
+];
+
 function puts(pair: WorkloadName): (look: Look) => number | undefined {
   return (look) => {
     const [put, both] = [look('etcd-put', 1)?.p50Ms, look(pair, 1)?.p50Ms];
@@ -110,6 +133,8 @@ const NAMES: Readonly<Record<WorkloadName, string>> = {
   echo: 'bare grpc-js echo',
   'etcd-put': 'etcd put (etcd3)',
   'etcd-create': 'etcd create-if-absent',
+  'bare-create': 'bare chain of a create',
+  'bare-pair': 'bare chain of two claims',
   'docker-create': 'docker volume create',
   'docker-remove': 'docker volume rm',
   'csi-create': 'CSI CreateVolume',
