@@ -9,8 +9,9 @@ export class SortedKeys<K extends string = string> {
   add(key: K): void {
     const last = this.#chunks.at(-1);
     // Listings come in order and only append.
-    if (last === undefined || (last.length === CHUNK_KEYS_MAX && isAbove(key, last))) {
-      this.#chunks.push([key]);
+    if (last === undefined || (last.at(-1) ?? '') < key) {
+      if (last === undefined || last.length === CHUNK_KEYS_MAX) this.#chunks.push([key]);
+      else last.push(key);
       return;
     }
     const index = this.#chunkFor(key);
@@ -58,10 +59,6 @@ export class SortedKeys<K extends string = string> {
 
 /** Moving half as many entries takes a quarter of a microsecond. */
 const CHUNK_KEYS_MAX = 1_024;
-
-function isAbove(key: string, chunk: readonly string[]): boolean {
-  return (chunk.at(-1) ?? '') < key;
-}
 
 function firstNotBelow(chunk: readonly string[], key: string): number {
   let low = 0;
