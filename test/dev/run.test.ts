@@ -9,29 +9,31 @@ const RUN = fileURLToPath(new URL('../../deploy/dev/run.mjs', import.meta.url));
 
 describe('run.mjs', () => {
   it('passes on output and exit code, and ends what the program has left running', async () => {
-    const run = spawn(process.execPath, [RUN, 'test/dev/support/leaves-child.ts'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let said = '';
-    run.stdout.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-    });
-    const [code] = (await once(run, 'close')) as [number];
+    const { code, stdout } = await run('test/dev/support/leaves-child.ts');
     expect(code).to.equal(3);
-    const pid = Number(said.trim().split('\n').at(-1));
+    const pid = Number(stdout.trim().split('\n').at(-1));
     expect(pid).to.be.greaterThan(0);
     await waitFor(() => hasEnded(pid), { what: 'the child of the program has ended' });
   });
 
   it('says what is missing', async () => {
-    const run = spawn(process.execPath, [RUN, 'test/nowhere.ts'], { stdio: ['ignore', 'ignore', 'pipe'] });
-    let said = '';
-    run.stderr.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-    });
-    const [code] = (await once(run, 'close')) as [number];
+    const { code, stderr } = await run('test/nowhere.ts');
     expect(code).to.not.equal(0);
-    expect(said).to.contain('test/nowhere.ts is missing');
+    expect(stderr).to.contain('test/nowhere.ts is missing');
   });
 });
+
+async function run(program: string): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  const child = spawn(process.execPath, [RUN, program], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const said = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].on('data', (chunk: Buffer) => {
+      said[stream] += chunk.toString();
+    });
+  }
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, ...said };
+}
 
 /** Gone, or a zombie that nobody has asked about. */
 async function hasEnded(pid: number): Promise<boolean> {
