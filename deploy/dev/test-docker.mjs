@@ -1,7 +1,7 @@
 import { findOnPath } from './setup/binaries.mjs';
 import { failWith, SetupError } from './setup/process.mjs';
 import { setUp } from './setup/setup.mjs';
-import { runSuites } from './setup/suites.mjs';
+import { report, runSuites } from './setup/suites.mjs';
 
 /**
  * `npm run test:docker`: the suites for real Docker Engines, which `npm test` leaves out. It fails where an engine cannot be run.
@@ -15,9 +15,7 @@ try {
   await checkEngine();
   const args = process.argv.slice(2);
   const env = { ...(await setUp()), VOLPLANE_TEST_DOCKER: '1' };
-  const { passed, failed, skipped } = await runSuites({ args: args.length > 0 ? args : ['test/docker'], env });
-  console.log(`\n${String(passed)} passed, ${String(failed)} failed${skipped > 0 ? `, ${String(skipped)} skipped` : ''}`);
-  process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+  report(await runSuites({ args: args.length > 0 ? args : ['test/docker'], env }));
 } catch (error) {
   failWith(error);
   console.log('\n0 passed, 1 failed');

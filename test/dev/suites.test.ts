@@ -31,9 +31,8 @@ describe('a run of the suites', function () {
     const suites = fileURLToPath(new URL('../../deploy/dev/setup/suites.mjs', import.meta.url));
     const options = JSON.stringify({ args, cwd: folder, exitMsMax });
     return [
-      `import { runSuites } from ${JSON.stringify(suites)};`,
-      `const totals = await runSuites({ ...${options}, env: process.env });`,
-      "console.log('TOTALS ' + JSON.stringify(totals));",
+      `import { report, runSuites } from ${JSON.stringify(suites)};`,
+      `report(await runSuites({ ...${options}, env: process.env }));`,
     ].join('\n');
   };
   const start = (args: readonly string[], exitMsMax = 20_000): { readonly child: ChildProcess; readonly output: () => string } => {
@@ -44,26 +43,36 @@ describe('a run of the suites', function () {
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
     return { child, output: () => output };
   };
-  const run = async (args: readonly string[], exitMsMax?: number): Promise<{ readonly totals: unknown; readonly output: string }> => {
+  /** `closing` is what the run says after all else: each failure, and the totals as its last line. */
+  const run = async (args: readonly string[], exitMsMax?: number): Promise<Record<'output' | 'closing' | 'totals', string>> => {
     const { child, output } = start(args, exitMsMax);
     await once(child, 'close');
-    return { totals: JSON.parse(/TOTALS (.*)/.exec(output())?.[1] ?? 'null'), output: output() };
+    const closing = /^(?:FAILED [^]*)?^\d+ passed, .*\n$/m.exec(output())?.[0] ?? '';
+    const totals = closing.trimEnd().split('\n').at(-1) ?? '';
+    expect(child.exitCode, output()).to.equal(/^[1-9]\d* passed, 0 failed/.test(totals) ? 0 : 1);
+    return { output: output(), closing, totals };
   };
 
   it('counts what passed, failed and was skipped', async () => {
     const name = suite('a.test.mjs', "it('a', () => {}); it('b', () => {}); it('c', () => { throw new Error('no'); }); it.skip('d');");
-    expect((await run([name])).totals).to.deep.equal({ passed: 2, failed: 1, skipped: 1 });
+    expect((await run([name])).totals).to.equal('2 passed, 1 failed, 1 skipped');
+  });
+
+  it('says at its end which tests failed, where they stand and why', async () => {
+    const name = suite('a.test.mjs', "describe('outer', () => { it('fails', () => { throw new Error('the reason'); }); it('passes'); });");
+    const { closing } = await run([name]);
+    expect(closing).to.match(/^FAILED a[.]test[.]mjs: outer fails\n {2}Error: the reason\n {2}.*a[.]test[.]mjs/);
   });
 
   it('hands other arguments to mocha', async () => {
     const name = suite('a.test.mjs', "it('a', () => {}); it('b', () => {});");
-    expect((await run(['--grep', 'b', name])).totals).to.deep.equal({ passed: 1, failed: 0, skipped: 0 });
+    expect((await run(['--grep', 'b', name])).totals).to.equal('1 passed, 0 failed');
   });
 
   it('fails when a suite cannot be loaded', async () => {
     const name = suite('a.test.mjs', "import './there-is-none.mjs'; it('a', () => {});");
     const { totals, output } = await run([name]);
-    expect(totals).to.deep.equal({ passed: 0, failed: 1, skipped: 0 });
+    expect(totals).to.equal('0 passed, 1 failed');
     expect(output).to.contain('there are no totals');
   });
 
@@ -71,14 +80,12 @@ describe('a run of the suites', function () {
     const name = suite('a.test.mjs', "it('a', () => {}); process.on('exit', () => process.kill(process.pid, 'SIGKILL'));");
     const { totals, output } = await run([name]);
     expect(output).to.contain('mocha ended with SIGKILL although no test failed');
-    expect(totals).to.deep.equal({ passed: 1, failed: 1, skipped: 0 });
+    expect(totals).to.equal('1 passed, 1 failed');
   });
 
   it('fails when a suite holds .only', async () => {
     const name = suite('a.test.mjs', "it.only('a', () => {}); it('b', () => {});");
-    expect((await run([name])).totals)
-      .to.have.property('failed')
-      .that.is.greaterThan(0);
+    expect((await run([name])).totals).to.match(/, [1-9]\d* failed/);
   });
 
   it('ends a process that a test left running, names it and counts it as a failure', async () => {
@@ -92,10 +99,10 @@ describe('a run of the suites', function () {
         writeFileSync(${JSON.stringify(pidFile)}, String(child.pid));
       });`,
     );
-    const { totals, output } = await run([name]);
+    const { totals, closing } = await run([name]);
     const pid = readFileSync(pidFile, 'utf8');
-    expect(output).to.contain(`left running, now ended: process ${pid}, sleep 1000`);
-    expect(totals).to.deep.equal({ passed: 1, failed: 1, skipped: 0 });
+    expect(closing).to.contain(`FAILED left running, now ended: process ${pid}, sleep 1000`);
+    expect(totals).to.equal('1 passed, 1 failed');
     await waitFor(() => !isRunning(pid), { what: 'the process is gone' });
   });
 
@@ -106,7 +113,7 @@ describe('a run of the suites', function () {
     );
     const { totals, output } = await run([name], 300);
     expect(output).to.contain('a test left a server, socket or timer open');
-    expect(totals).to.deep.equal({ passed: 1, failed: 1, skipped: 0 });
+    expect(totals).to.equal('1 passed, 1 failed');
   });
 
   it('ends everything when it is told to', async () => {

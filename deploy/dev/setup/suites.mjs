@@ -12,7 +12,10 @@ import { dependencyFile, ROOT } from './workspace.mjs';
 /**
  * One run of mocha, watched from outside.
  *
- * @typedef {{ passed: number, failed: number, skipped: number }} Totals
+ * @typedef {object} Totals
+ * @property {number} passed
+ * @property {readonly string[]} failed each failure in words: place, name and fault of a test, or what went wrong with the run
+ * @property {number} skipped
  *
  * @typedef {object} SuiteRun
  * @property {readonly string[]} args paths of suites, folders or packages; everything else goes to mocha as it stands
@@ -42,15 +45,27 @@ const POLL_MS = 200;
  * @returns {Promise<Totals>} what mocha counted, and one more failure for each way in which the run as a whole went wrong
  */
 export async function runSuites(suiteRun) {
-  const all = { passed: 0, failed: 0, skipped: 0 };
+  const all = { passed: 0, failed: /** @type {string[]} */ ([]), skipped: 0 };
   for (const mochaArgs of rounds(suiteRun)) {
     const { totals, interrupted } = await runRound(suiteRun, mochaArgs);
     all.passed += totals.passed;
-    all.failed += totals.failed;
+    all.failed.push(...totals.failed);
     all.skipped += totals.skipped;
     if (interrupted) break;
   }
   return all;
+}
+
+/**
+ * Prints every failure once more, so that the end of a long log is enough to read, then the totals, and sets the exit code: a run
+ * that passed nothing fails too.
+ *
+ * @param {Totals} totals
+ */
+export function report({ passed, failed, skipped }) {
+  for (const failure of failed) console.log(`\nFAILED ${failure}`);
+  console.log(`\n${String(passed)} passed, ${String(failed.length)} failed${skipped > 0 ? `, ${String(skipped)} skipped` : ''}`);
+  process.exitCode = failed.length > 0 || passed === 0 ? 1 : 0;
 }
 
 /**
@@ -67,12 +82,12 @@ async function runRound(suiteRun, mochaArgs) {
     const { end, interrupted, problems } = await runMocha({ ...suiteRun, env }, mochaArgs, totalsFile);
     problems.push(...(await endLeftovers(`VOLPLANE_TEST_RUN=${run}`)));
     const totals = await readTotals(totalsFile);
-    const silent = totals?.failed === 0 && problems.length === 0 && end !== 0;
+    const silent = totals?.failed.length === 0 && problems.length === 0 && end !== 0;
     if (silent) problems.push(`mocha ended with ${String(end)} although no test failed`);
     if (totals === undefined) problems.push('the run broke off: there are no totals');
     for (const text of problems) console.error(`\n${text}`);
-    const { passed, failed, skipped } = totals ?? { passed: 0, failed: 0, skipped: 0 };
-    return { totals: { passed, failed: failed + problems.length, skipped }, interrupted };
+    const { passed, failed, skipped } = totals ?? { passed: 0, failed: [], skipped: 0 };
+    return { totals: { passed, failed: [...failed, ...problems], skipped }, interrupted };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
