@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { systemClock } from '@volplane/base';
 import { systemMounts } from '@volplane/host';
-import { mountsBelow } from '@volplane/testkit';
+import { mountsBelow, waitFor } from '@volplane/testkit';
 
 const exec = promisify(execFile);
 
@@ -23,27 +23,43 @@ export async function imageDriver(folder: string, node: string): Promise<readonl
 
 /** A node loses its power: agent and guardian are killed at one moment, then every mount is cut off without another write. */
 export async function cutPower(agent: { kill(signal: NodeJS.Signals): Promise<void> }, dataDir: string): Promise<void> {
-  const guardian = killGuardian(dataDir);
-  await Promise.all([agent.kill('SIGKILL'), guardian]);
+  await Promise.all([agent.kill('SIGKILL'), killGuardian(dataDir)]);
+  // One that the agent was just starting.
+  await killGuardian(dataDir);
   await Promise.all((await mountsBelow(dataDir)).map((target) => systemMounts(systemClock).abort(target)));
 }
 
-/** Kills the guardian that runs on this folder, if one does. */
+/** Kills the guardians that run on this folder, also one that is just starting, and waits until they are gone. */
 export async function killGuardian(dataDir: string): Promise<void> {
   const folder = join(dataDir, 'guardian');
-  // No folder: no guardian was ever started.
-  for (const name of await readdir(folder).catch(() => [])) {
-    const pid = Number(/^owner\.(\d+)\./.exec(name)?.[1] ?? Number.NaN);
-    // The number may have gone to another process meanwhile.
-    if (Number.isInteger(pid) && (await commandOf(pid)).includes(folder)) process.kill(pid, 'SIGKILL');
-  }
+  const guardians = async (): Promise<readonly number[]> => {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+    const commands = await Promise.all(pids.map(commandOf));
+    return pids.filter((_, index) => commands[index]?.split('\0').includes(folder));
+  };
+  await waitFor(
+    async () => {
+      const running = await guardians();
+      for (const pid of running) kill(pid);
+      return running.length === 0;
+    },
+    { what: `no guardian to run on ${folder}` },
+  );
 }
 
+/** Empty: it is gone, or was killed and is not collected yet. */
 async function commandOf(pid: number): Promise<string> {
   try {
     return await readFile(`/proc/${String(pid)}/cmdline`, 'utf8');
   } catch {
-    // Gone.
     return '';
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // Gone meanwhile.
   }
 }

@@ -9,6 +9,8 @@ import { createClient, type VolplaneClient } from '@volplane/rpc';
 import { makeTestFolder, startEtcd, startNatsServer, waitFor, type EtcdServer, type NatsServer, type TestFolder } from '@volplane/testkit';
 import { killGuardian } from './power.js';
 
+/** Two cores that start a whole cluster, with every file compiled, beside other suites. */
+const START_MS_MAX = 120_000;
 const SERVICES = fileURLToPath(new URL('../../services', import.meta.url));
 
 /** One manager or agent as a real process; it can be killed and started again with the same settings. */
@@ -49,7 +51,10 @@ export class ServiceProcess {
       const match = /"addresses":(\[[^\]]*\])/.exec(line);
       if (match?.[1] !== undefined && line.includes(' serves"')) this.#addresses = JSON.parse(match[1]) as string[]; // written by our own log
     });
-    await waitFor(() => this.#addresses.length > 0 || child.exitCode !== null, { what: `${this.name} to serve` });
+    await waitFor(() => this.#addresses.length > 0 || child.exitCode !== null, {
+      what: `${this.name} to serve`,
+      timeoutMs: START_MS_MAX,
+    });
     if (child.exitCode !== null) throw new Error(`${this.name} ended: ${this.lines.slice(-5).join('\n')}`);
   }
 

@@ -59,9 +59,14 @@ describe('a run of the suites', function () {
   });
 
   it('says at its end which tests failed, where they stand and why', async () => {
-    const name = suite('a.test.mjs', "describe('outer', () => { it('fails', () => { throw new Error('the reason'); }); it('passes'); });");
+    const name = suite(
+      'a.test.mjs',
+      "describe('outer', () => { it('fails', () => { throw new Error('the reason', { cause: new Error('behind it') }); }); it('passes'); });",
+    );
     const { closing } = await run([name]);
-    expect(closing).to.match(/^FAILED a[.]test[.]mjs: outer fails\n {2}Error: the reason\n {2}.*a[.]test[.]mjs/);
+    expect(closing).to.match(
+      /^FAILED a[.]test[.]mjs: outer fails\n {2}Error: the reason\n {2}.*a[.]test[.]mjs[^]*\n {2}Error: behind it\n/,
+    );
   });
 
   it('hands other arguments to mocha', async () => {

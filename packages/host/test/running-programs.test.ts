@@ -53,12 +53,12 @@ describe('programs that run for drivers', function () {
     return programs;
   };
 
-  /** An agent that runs the script; it is there once `name.pid` is. The script names itself by `me`. */
+  /** An agent that runs the script; it is there once `name.pid` is, and may be over by then. The script names itself by `me`. */
   const agentThatRuns = async (script: string, name = 'first'): Promise<LineProcess> => {
     const agent = new LineProcess(['--import=tsx', '--conditions=@volplane/source', AGENT, folder, `cd ${place.path}; ${script}`]);
     agents.push(agent);
     await waitFor(() => agent.ended || hasPid(name), { what: 'the program runs' });
-    if (agent.ended) throw new Error(`the agent ended: ${agent.lines.join(' | ')}`);
+    if (!hasPid(name)) throw new Error(`the agent ended: ${agent.lines.join(' | ')}`);
     return agent;
   };
   const me = (name: string): string => `echo $$ > ${name}.new; mv ${name}.new ${name}.pid`;
