@@ -1,12 +1,13 @@
-import { AppError, hasReason, type Clock, type Telemetry } from '@volplane/base';
+import { AppError, type Clock, type Telemetry } from '@volplane/base';
 import { decisionError, type ClusterView, type Decision, type Requirement, type VolumeDocument, type VolumeName } from '@volplane/domain';
-import type { KvStore, KvTransaction } from '@volplane/ports';
+import type { KvRead, KvStore, KvTransaction } from '@volplane/ports';
 import { encodeDocument, parseVolumeDocument } from '@volplane/wire';
 import type { ClusterCache, VolumeRecord } from './cluster-cache.js';
 import type { GroupCommit } from './group-commit.js';
 import { viewOf } from './cluster-view.js';
 import { volumeKey } from './keys.js';
 import { toCompare } from './requirements.js';
+import { tellUnknown } from './unknown-commits.js';
 
 /** A decision about one volume, made again from fresher facts as often as needed: it must be pure. `modRevision` is 0 without a document. */
 export type Decide<A> = (document: VolumeDocument | undefined, view: ClusterView, modRevision: number) => Decision<A>;
@@ -55,12 +56,16 @@ export class VolumeRecords {
    * decided again from one.
    *
    * @throws AppError what the decision refuses; CONTENTION after {@link ATTEMPTS_MAX} lost compares; STORE_UNAVAILABLE;
-   * UNKNOWN_OUTCOME when the commit's outcome could not be found out
+   * UNKNOWN_OUTCOME when a commit's outcome could not be found out, whatever came after it
    */
   async change<A>(name: VolumeName, decide: Decide<A>): Promise<Changed<A>> {
     await this.#cache.filled;
+    return await tellUnknown({ kind: 'volume', name }, (unknown) => this.#tryOften(name, decide, unknown));
+  }
+
+  /** @param unknown - gets every commit whose outcome is not known */
+  async #tryOften<A>(name: VolumeName, decide: Decide<A>, unknown: AppError[]): Promise<Changed<A>> {
     let fresh = false;
-    let unknown: AppError | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const record = fresh ? await this.#cache.readVolume(name) : this.#readMemory(name);
       const beganMs = this.#clock.monotonicMs();
@@ -73,20 +78,17 @@ export class VolumeRecords {
         }
         if (decision.type === 'unchanged')
           return { answer: decision.answer, document: record?.document, modRevision: record?.modRevision ?? 0, committed: false };
-        throw unknown ?? decisionError(decision);
+        throw decisionError(decision);
       }
       fresh = true;
       const outcome = await this.#commit(name, record, decision.document, decision.requirements);
       if (outcome.type === 'done')
         return { answer: decision.answer, document: decision.document, modRevision: outcome.revision, committed: true };
-      if (outcome.type === 'unknown') unknown = outcome.error;
+      if (outcome.type === 'unknown') unknown.push(outcome.error);
     }
-    throw (
-      unknown ??
-      new AppError('CONTENTION', `volume ${name} changed ${String(ATTEMPTS_MAX)} times while it was being changed; repeat the call`, {
-        volume: name,
-      })
-    );
+    throw new AppError('CONTENTION', `volume ${name} changed ${String(ATTEMPTS_MAX)} times while it was being changed; repeat the call`, {
+      volume: name,
+    });
   }
 
   /** @throws AppError DOCUMENT_INVALID when the stored document is not readable: it is never overwritten */
@@ -116,8 +118,9 @@ export class VolumeRecords {
       this.#cache.applyCommitted(name, document, outcome.revision);
       return { type: 'done', revision: outcome.revision };
     } catch (error) {
-      if (!hasReason(error, 'UNKNOWN_OUTCOME')) throw error;
-      return await this.#findOut(key, name, value, error);
+      if (!(error instanceof AppError)) throw error;
+      if (error.reason === 'UNKNOWN_OUTCOME') return await this.#findOut(key, name, value, error);
+      throw new AppError(error.reason, `volume ${name}: ${error.message}`, { ...error.failure.fields, volume: name }, error);
     } finally {
       arrived?.();
     }
@@ -125,7 +128,14 @@ export class VolumeRecords {
 
   /** A commit without an answer: the key itself says whether it happened. Equal content is as good as our own. */
   async #findOut(key: string, name: VolumeName, value: string | undefined, error: AppError): Promise<CommitOutcome> {
-    const { entry, revision } = await this.#kv.get(key);
+    let read: KvRead;
+    try {
+      read = await this.#kv.get(key);
+    } catch (failure) {
+      if (failure instanceof AppError) return { type: 'unknown', error };
+      throw failure;
+    }
+    const { entry, revision } = read;
     if (entry?.value !== value) return { type: 'unknown', error };
     this.#cache.applyCommitted(name, value === undefined ? undefined : parseVolumeDocument(key, value), entry?.modRevision ?? revision);
     return { type: 'done', revision: entry?.modRevision ?? revision };
