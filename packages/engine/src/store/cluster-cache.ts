@@ -1,6 +1,6 @@
 import { AppError, backoffMs, errorText, sleep, type Clock, type Logger, type Random, type Service } from '@volplane/base';
 import type { NodeDocument, NodeName, SessionDocument, VolumeDocument, VolumeName } from '@volplane/domain';
-import type { KvEntry, KvEvent, KvStore, KvWatch } from '@volplane/ports';
+import type { KvEntry, KvEvent, KvRead, KvStore, KvWatch } from '@volplane/ports';
 import { parseNodeDocument, parseSessionDocument, parseVolumeDocument } from '@volplane/wire';
 import { nodeKey, parseKey, ROOT_PREFIX, sessionKey, volumeKey } from './keys.js';
 import { pagesOf } from './pages.js';
@@ -124,11 +124,7 @@ export class ClusterCache implements Service {
 
   /** The record as of now, linearizable. @throws AppError STORE_UNAVAILABLE, DOCUMENT_INVALID */
   async readVolume(name: VolumeName): Promise<VolumeRecord | undefined> {
-    if (!(await this.barrier())) {
-      const { entry, revision } = await this.#kv.get(volumeKey(name));
-      if (entry === undefined) this.#applyDelete(volumeKey(name), revision);
-      else this.#applyPut(entry);
-    }
+    if (!(await this.barrier())) this.#applyRead(volumeKey(name), await this.#kv.get(volumeKey(name)));
     const fault = this.invalid.get(volumeKey(name));
     if (fault !== undefined)
       throw new AppError('DOCUMENT_INVALID', `volume ${name} cannot be read: ${fault}`, { volume: name, key: volumeKey(name) });
@@ -137,17 +133,16 @@ export class ClusterCache implements Service {
 
   /** A session as of now, read from the store itself. @throws AppError STORE_UNAVAILABLE */
   async readSession(node: NodeName, signal?: AbortSignal): Promise<SessionRecord | undefined> {
-    const { entry, revision } = await this.#kv.get(sessionKey(node), signal);
-    if (entry === undefined) this.#applyDelete(sessionKey(node), revision);
-    else this.#applyPut(entry);
+    this.#applyRead(sessionKey(node), await this.#kv.get(sessionKey(node), signal));
     return this.sessions.get(node);
   }
 
   /** A node's document as of now, read from the store itself. @throws AppError STORE_UNAVAILABLE, DOCUMENT_INVALID */
   async readNode(node: NodeName, signal?: AbortSignal): Promise<NodeRecord | undefined> {
-    const { entry } = await this.#kv.get(nodeKey(node), signal);
+    const read = await this.#kv.get(nodeKey(node), signal);
+    const { entry } = read;
     if (entry === undefined) return undefined;
-    this.#applyPut(entry);
+    this.#applyRead(entry.key, read);
     return { document: parseNodeDocument(entry.key, entry.value), modRevision: entry.modRevision };
   }
 
@@ -165,6 +160,7 @@ export class ClusterCache implements Service {
 
   /** Takes over the outcome of a commit of this process before the watch brings it. */
   applyCommitted(name: VolumeName, document: VolumeDocument | undefined, revision: number): void {
+    if (this.#isKnown(revision)) return;
     if (document === undefined) this.#applyDelete(volumeKey(name), revision);
     else this.#setVolume(name, { document, modRevision: revision });
   }
@@ -236,6 +232,17 @@ export class ClusterCache implements Service {
     this.#revision = revision;
     this.#barrier.advanced(revision);
     for (const listener of this.#listeners) listener.onAdvance?.();
+  }
+
+  /** Everything up to this revision is in memory: an answer as of then tells nothing, and may speak of what is gone by now. */
+  #isKnown(revision: number): boolean {
+    return revision <= this.#revision;
+  }
+
+  #applyRead(key: string, { entry, revision }: KvRead): void {
+    if (this.#isKnown(revision)) return;
+    if (entry === undefined) this.#applyDelete(key, revision);
+    else this.#applyPut(entry);
   }
 
   #applyEvent(event: KvEvent): void {
