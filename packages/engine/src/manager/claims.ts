@@ -3,6 +3,7 @@ import {
   decideClaim,
   decideRelease,
   holdersToFence,
+  ownEntry,
   type Claim,
   type ClusterView,
   type FenceReceipt,
@@ -78,7 +79,7 @@ export class Claims {
     for (const entry of message.entries) listed.set(entry.name, [...(listed.get(entry.name) ?? []), entry]);
     for (const name of [...this.#cache.volumes.attachedOn(node)].filter(inPart)) {
       const document = this.#cache.volumes.get(name)?.document;
-      const attachment = document?.attachments[node];
+      const attachment = ownEntry(document?.attachments, node);
       if (document === undefined || attachment?.nodeUid !== nodeUid || attachment.seq > seq) continue;
       const isKept = (entry: HeldEntry): boolean => (entry.uid === undefined || entry.uid === document.uid) && entry.seq >= attachment.seq;
       if (listed.get(name)?.some(isKept) === true) continue;
@@ -111,7 +112,7 @@ export class Claims {
 
   #isRecorded(name: VolumeName, uid: VolumeUid, node: NodeName, nodeUid: string, seq: number): boolean {
     const document = this.#cache.volumes.get(name)?.document;
-    const attachment = document?.attachments[node];
+    const attachment = ownEntry(document?.attachments, node);
     return document?.uid === uid && attachment?.nodeUid === nodeUid && attachment.seq === seq;
   }
 

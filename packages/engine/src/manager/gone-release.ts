@@ -2,6 +2,7 @@ import { hasReason } from '@volplane/base';
 import {
   couldBeFenced,
   decideReleaseGone,
+  ownEntry,
   parseNodeName,
   parseVolumeName,
   placementOf,
@@ -62,7 +63,7 @@ export class GoneRelease {
 
 /** The holder on the node, when the storage's refusal is all that is missing against it. */
 function fencedHolder(document: VolumeDocument, node: NodeName, view: ClusterView): readonly Holder[] {
-  const attachment = document.attachments[node];
+  const attachment = ownEntry(document.attachments, node);
   if (attachment === undefined || view.brake !== undefined) return [];
   return [{ node, attachment }].filter((holder) => couldBeFenced(document, holder, view));
 }

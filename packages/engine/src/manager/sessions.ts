@@ -1,5 +1,13 @@
 import { AppError, hasReason, type Clock, type Logger } from '@volplane/base';
-import { heldDigest, type NodeDocument, type NodeName, type SessionDocument, type SessionId, type VolumeUid } from '@volplane/domain';
+import {
+  heldDigest,
+  ownEntry,
+  type NodeDocument,
+  type NodeName,
+  type SessionDocument,
+  type SessionId,
+  type VolumeUid,
+} from '@volplane/domain';
 import type { KvStore, KvTransaction, KvWrite } from '@volplane/ports';
 import {
   encodeDocument,
@@ -113,7 +121,7 @@ export class Sessions {
     const recorded: { uid: VolumeUid; seq: number }[] = [];
     for (const name of this.#cache.volumes.attachedOn(node)) {
       const document = this.#cache.volumes.get(name)?.document;
-      const attachment = document?.attachments[node];
+      const attachment = ownEntry(document?.attachments, node);
       if (document !== undefined && attachment?.nodeUid === nodeUid) recorded.push({ uid: document.uid, seq: attachment.seq });
     }
     return heldDigest(recorded);
