@@ -2,6 +2,7 @@ import { AppError, backoffMs, errorText, sleep, type Clock, type Logger, type Ra
 import type { NodeDocument, NodeName, SessionDocument, VolumeDocument, VolumeName } from '@volplane/domain';
 import type { KvEntry, KvEvent, KvRead, KvStore, KvWatch } from '@volplane/ports';
 import { parseNodeDocument, parseSessionDocument, parseVolumeDocument } from '@volplane/wire';
+import { parseInventory } from './inventory-document.js';
 import { nodeKey, parseKey, ROOT_PREFIX, sessionKey, volumeKey } from './keys.js';
 import { pagesOf } from './pages.js';
 import { ReadBarrier } from './read-barrier.js';
@@ -143,7 +144,7 @@ export class ClusterCache implements Service {
     const { entry } = read;
     if (entry === undefined) return undefined;
     this.#applyRead(entry.key, read);
-    return { document: parseNodeDocument(entry.key, entry.value), modRevision: entry.modRevision };
+    return nodeRecord(node, entry);
   }
 
   /**
@@ -261,19 +262,20 @@ export class ClusterCache implements Service {
           break;
         }
         case 'node':
-          this.#setNode(parsed.node, { document: parseNodeDocument(entry.key, entry.value), modRevision: entry.modRevision });
+          this.#setNode(parsed.node, nodeRecord(parsed.node, entry));
           break;
-        case 'session':
-          this.#setSession(parsed.node, {
-            document: parseSessionDocument(entry.key, entry.value),
-            modRevision: entry.modRevision,
-            lease: entry.lease ?? '',
-          });
+        case 'session': {
+          const document = parseSessionDocument(entry.key, entry.value);
+          checkName(entry.key, parsed.node, document.node);
+          this.#setSession(parsed.node, { document, modRevision: entry.modRevision, lease: entry.lease ?? '' });
           break;
+        }
         case 'unguarded':
           this.unguarded.add(parsed.node);
           break;
         case 'inventory':
+          // Lists show it long after: then is too late to find out that it cannot be read.
+          parseInventory(entry.key, entry.value);
           this.inventories.set(parsed.node, entry.value);
           break;
         case 'manager':
@@ -285,6 +287,7 @@ export class ClusterCache implements Service {
       if (!this.invalid.has(entry.key)) this.#log.error('stored document does not validate, left alone', { key: entry.key, error });
       this.invalid.set(entry.key, errorText(error));
       if (parsed.type === 'volume') this.#dropVolume(parsed.name, entry.modRevision);
+      else if (parsed.type === 'inventory') this.inventories.delete(parsed.node);
     }
   }
 
@@ -292,7 +295,10 @@ export class ClusterCache implements Service {
   #volumeDocument(name: VolumeName, { key, value, modRevision }: KvEntry): VolumeDocument | undefined {
     if ((this.volumes.get(name)?.modRevision ?? 0) >= modRevision) return undefined;
     const expected = this.#expected.get(key);
-    return expected?.text === value ? expected.document : parseVolumeDocument(key, value);
+    if (expected?.text === value) return expected.document;
+    const document = parseVolumeDocument(key, value);
+    checkName(key, name, document.name);
+    return document;
   }
 
   #applyDelete(key: string, revision: number): void {
@@ -355,6 +361,22 @@ export class ClusterCache implements Service {
     for (const id of [...this.managers]) yield `${ROOT_PREFIX}managers/${id}`;
     for (const key of [...this.invalid.keys()]) yield key;
   }
+}
+
+function nodeRecord(node: NodeName, { key, value, modRevision }: KvEntry): NodeRecord {
+  const document = parseNodeDocument(key, value);
+  checkName(key, node, document.name);
+  return { document, modRevision };
+}
+
+/**
+ * A document copied by hand to another key, which still has its uid: what is done by the one name would be done to what the other one stands for.
+ *
+ * @throws AppError DOCUMENT_INVALID
+ */
+function checkName(key: string, expected: string, found: string): void {
+  if (found === expected) return;
+  throw new AppError('DOCUMENT_INVALID', `the document at ${key} is that of ${found}; it was left alone`, { key, name: found });
 }
 
 /** Everything is listed again this often, against a watch that lost something silently. */
