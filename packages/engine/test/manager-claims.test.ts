@@ -1,6 +1,7 @@
 import { AppError } from '@volplane/base';
 import { type VolumeUid } from '@volplane/domain';
 import { rejection } from '@volplane/testkit';
+import { acknowledged, openAnswer } from '@volplane/wire';
 import { expect } from 'chai';
 import { context, driver, World, type FakeAgent, type TestManager } from './world.js';
 
@@ -74,6 +75,19 @@ describe('Manager, claims', () => {
     n2.fenceFault = undefined;
     expect(await n2.claim('data')).to.include({ epoch: 5 });
     expect(n2.fences.map((fence) => fence.epoch)).to.deep.equal([3, 4]);
+  });
+
+  it('does not hear about its guardian from an earlier life of the agent, however late that comes (rule 20)', async () => {
+    await create('data', { takeover: 'lease' });
+    const late = { type: 'unguarded', ...n1.speaker(), unguarded: false } as const;
+    await n1.register();
+    expect(n1.session).to.equal(late.session);
+    await n1.claim('data');
+    openAnswer(await n1.ask({ type: 'unguarded', ...n1.speaker(), unguarded: true }), acknowledged);
+    expect((await rejection(n1.ask(late).then((answer) => openAnswer(answer, acknowledged)))).reason).to.equal('SESSION_LOST');
+    await n1.die();
+    expect((await rejection(n2.claim('data'))).reason).to.equal('VOLUME_HELD');
+    expect(world.volume('data')?.attachments[n1.node]).to.include({ seq: 1 });
   });
 
   it('does not take over what an unguarded node held (rule 20)', async () => {
