@@ -117,10 +117,15 @@ export class Claims {
   }
 
   async #grant(name: VolumeName, claim: Claim): Promise<GrantAnswer> {
-    const changed = await this.#records.change(name, (document, view) => decideClaim(document, claim, name, view));
+    const changed = await this.#brake.counting((decided) =>
+      this.#records.change(name, (document, view) => {
+        const decision = decideClaim(document, claim, name, view);
+        decided(decision.type === 'commit' ? decision.answer.takeover : []);
+        return decision;
+      }),
+    );
     const { document, attachment, takeover } = changed.answer;
     for (const evidence of takeover) {
-      this.#brake.countTakeover();
       this.#log.warn('volume taken over', {
         volume: name,
         uid: document.uid,
