@@ -1,5 +1,6 @@
-import { AppError, noTelemetry, seededRandom, silentLogger } from '@volplane/base';
-import { ManualClock, MemoryKv, rejection, type MemoryKvCall } from '@volplane/testkit';
+import { AppError, assert, noTelemetry, seededRandom, silentLogger, sleep } from '@volplane/base';
+import { ManualClock, MemoryKv, rejection, waitFor, type MemoryKvCall } from '@volplane/testkit';
+import { parseVolumeDocument } from '@volplane/wire';
 import { expect } from 'chai';
 import { volume } from '../../domain/test/world.js';
 import { ClusterCache } from '../src/store/cluster-cache.js';
@@ -15,7 +16,7 @@ class Bench {
   readonly clock = new ManualClock();
   readonly store = new MemoryKv({ clock: this.clock });
   /** Called with every call of the records, before it is applied and after; it may throw. */
-  disturb: (call: MemoryKvCall, when: 'before' | 'after') => void = () => undefined;
+  disturb: (call: MemoryKvCall, when: 'before' | 'after') => Promise<void> | void = () => undefined;
   readonly records: VolumeRecords;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
@@ -23,12 +24,8 @@ class Bench {
   constructor() {
     const { clock } = this;
     const kv = this.store.connect({
-      beforeApply: (call) => {
-        this.disturb(call, 'before');
-      },
-      afterApply: (call) => {
-        this.disturb(call, 'after');
-      },
+      beforeApply: (call) => this.disturb(call, 'before'),
+      afterApply: (call) => this.disturb(call, 'after'),
     });
     const cache = new ClusterCache({ kv: this.store, clock, random: seededRandom(1), log: silentLogger });
     const commits = new GroupCommit({ kv, clock, telemetry: noTelemetry });
@@ -42,6 +39,18 @@ class Bench {
         ? { type: 'commit', document, requirements: [], answer: undefined }
         : { type: 'refuse', failure: { reason: 'VOLUME_CONFLICT', message: 'it is there', fields: {} } },
     );
+  }
+
+  raise(): Promise<unknown> {
+    return this.records.change(name, (present) => {
+      assert(present !== undefined, 'it was created');
+      return { type: 'commit', document: { ...present, epoch: present.epoch + 1 }, requirements: [], answer: undefined };
+    });
+  }
+
+  get epoch(): number | undefined {
+    const [entry] = this.store.entries(volumeKey(name));
+    return entry === undefined ? undefined : parseVolumeDocument(entry.key, entry.value).epoch;
   }
 
   get isStored(): boolean {
@@ -96,5 +105,28 @@ describe('VolumeRecords', () => {
     };
     expect((await rejection(bench.create())).reason).to.equal('UNKNOWN_OUTCOME');
     expect(commits).to.equal(2);
+  });
+
+  it('makes many changes of one volume at once with one commit each, however long a commit takes', async () => {
+    await bench.create();
+    let commits = 0;
+    bench.disturb = ({ method }, when) => {
+      if (method !== 'transact' || when !== 'before') return undefined;
+      commits += 1;
+      return sleep(bench.clock, 5);
+    };
+    let settled = 0;
+    const counted = (): unknown => (settled += 1);
+    const changes = Array.from({ length: 20 }, () => bench.raise());
+    for (const change of changes) change.then(counted, counted);
+    await waitFor(
+      async () => {
+        await bench.clock.advance(5);
+        return settled === changes.length;
+      },
+      { what: 'all have ended' },
+    );
+    await Promise.all(changes);
+    expect([bench.epoch, commits]).to.deep.equal([document.epoch + changes.length, changes.length]);
   });
 });

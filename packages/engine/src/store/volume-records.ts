@@ -1,8 +1,9 @@
-import { AppError, type Clock, type Telemetry } from '@volplane/base';
+import { AppError, type Clock, type Failure, type Telemetry } from '@volplane/base';
 import { decisionError, type ClusterView, type Decision, type Requirement, type VolumeDocument, type VolumeName } from '@volplane/domain';
 import type { KvRead, KvStore, KvTransaction } from '@volplane/ports';
 import { encodeDocument, parseVolumeDocument } from '@volplane/wire';
 import type { ClusterCache, VolumeRecord } from './cluster-cache.js';
+import { CommitTurns } from './commit-turns.js';
 import type { GroupCommit } from './group-commit.js';
 import { viewOf } from './cluster-view.js';
 import { volumeKey } from './keys.js';
@@ -29,6 +30,7 @@ export class VolumeRecords {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
   readonly #brake: () => string | undefined;
+  readonly #turns: CommitTurns;
 
   constructor(parts: {
     readonly cache: ClusterCache;
@@ -44,6 +46,7 @@ export class VolumeRecords {
     this.#clock = parts.clock;
     this.#telemetry = parts.telemetry;
     this.#brake = parts.brake;
+    this.#turns = new CommitTurns(parts.clock);
   }
 
   /** The facts that decisions look at, from memory; what matters of them is compared again at the commit. */
@@ -67,28 +70,43 @@ export class VolumeRecords {
   async #tryOften<A>(name: VolumeName, decide: Decide<A>, unknown: AppError[]): Promise<Changed<A>> {
     let fresh = false;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      const record = fresh ? await this.#cache.readVolume(name) : this.#readMemory(name);
-      const beganMs = this.#clock.monotonicMs();
-      const decision = decide(record?.document, this.view(), record?.modRevision ?? 0);
-      this.#telemetry.phase('decide', this.#clock.monotonicMs() - beganMs);
-      if (decision.type !== 'commit') {
-        if (!fresh) {
-          fresh = true;
-          continue;
-        }
-        if (decision.type === 'unchanged')
-          return { answer: decision.answer, document: record?.document, modRevision: record?.modRevision ?? 0, committed: false };
-        throw decisionError(decision);
+      // Each attempt knows what the last one could not.
+      if (fresh) await this.#cache.readVolume(name);
+      const endTurn = await this.#turns.take(name);
+      let attempted: Attempt<A> | undefined;
+      try {
+        attempted = await this.#try(name, decide);
+      } finally {
+        endTurn(attempted === undefined || attempted.type === 'unknown' ? 'failed' : 'went-on');
+      }
+      if (attempted.type === 'done') return attempted.changed;
+      if (attempted.type === 'unknown') unknown.push(attempted.error);
+      if (attempted.type === 'decided' && fresh) {
+        if ('failure' in attempted) throw decisionError({ type: 'refuse', failure: attempted.failure });
+        return attempted.changed;
       }
       fresh = true;
-      const outcome = await this.#commit(name, record, decision.document, decision.requirements);
-      if (outcome.type === 'done')
-        return { answer: decision.answer, document: decision.document, modRevision: outcome.revision, committed: true };
-      if (outcome.type === 'unknown') unknown.push(outcome.error);
     }
     throw new AppError('CONTENTION', `volume ${name} changed ${String(ATTEMPTS_MAX)} times while it was being changed; repeat the call`, {
       volume: name,
     });
+  }
+
+  /** Decides on what is in memory, and commits. */
+  async #try<A>(name: VolumeName, decide: Decide<A>): Promise<Attempt<A>> {
+    const record = this.#readMemory(name);
+    const modRevision = record?.modRevision ?? 0;
+    const beganMs = this.#clock.monotonicMs();
+    const decision = decide(record?.document, this.view(), modRevision);
+    this.#telemetry.phase('decide', this.#clock.monotonicMs() - beganMs);
+    if (decision.type === 'refuse') return { type: 'decided', failure: decision.failure };
+    const { answer } = decision;
+    if (decision.type === 'unchanged')
+      return { type: 'decided', changed: { answer, document: record?.document, modRevision, committed: false } };
+    const { document, requirements } = decision;
+    const outcome = await this.#commit(name, record, document, requirements);
+    if (outcome.type !== 'done') return outcome;
+    return { type: 'done', changed: { answer, document, modRevision: outcome.revision, committed: true } };
   }
 
   /** @throws AppError DOCUMENT_INVALID when the stored document is not readable: it is never overwritten */
@@ -141,6 +159,14 @@ export class VolumeRecords {
     return { type: 'done', revision: entry?.modRevision ?? revision };
   }
 }
+
+/** `decided`: nothing to commit, which counts when memory was fresh. */
+type Attempt<A> =
+  | { readonly type: 'done'; readonly changed: Changed<A> }
+  | { readonly type: 'decided'; readonly changed: Changed<A> }
+  | { readonly type: 'decided'; readonly failure: Failure }
+  | { readonly type: 'lost' }
+  | { readonly type: 'unknown'; readonly error: AppError };
 
 type CommitOutcome =
   { readonly type: 'done'; readonly revision: number } | { readonly type: 'lost' } | { readonly type: 'unknown'; readonly error: AppError };
