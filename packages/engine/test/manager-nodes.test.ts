@@ -61,6 +61,26 @@ describe('Manager, nodes', () => {
       const node = await world.settle(shaky.api.cordonNode({ name: 'n1', cordoned: true }, context()));
       expect([node.cordoned, lost]).to.deep.equal([true, 1]);
     });
+
+    it('does not say that nothing was changed when the store fails before it can be asked what became of it', async () => {
+      manager.crash();
+      let isDown = false;
+      const shaky = await world.manager('m2', {
+        hooks: {
+          beforeApply: () => {
+            if (isDown) throw new AppError('STORE_UNAVAILABLE', 'nothing was changed');
+          },
+          afterApply: ({ batch }) => {
+            if (batch?.some(({ writes }) => writes.some((write) => write.key === '/volplane/nodes/n1')) !== true) return;
+            isDown = true;
+            throw new AppError('UNKNOWN_OUTCOME', 'answer lost');
+          },
+        },
+      });
+      const error = await rejection(world.settle(shaky.api.cordonNode({ name: 'n1', cordoned: true }, context())));
+      expect(world.node('n1')?.cordoned).to.equal(true);
+      expect([error.reason, error.failure.fields['node']]).to.deep.equal(['UNKNOWN_OUTCOME', 'n1']);
+    });
   });
 
   describe('drain', () => {
