@@ -129,3 +129,15 @@ export function toDriverVolume(volume: {
 
 /** How long each kind of call may take before its outcome is called unknown. Mounts of slow servers take tens of seconds. */
 export const DRIVER_MS = { mount: 50_000, unmount: 50_000, inspect: 10_000, create: 600_000, abort: 10_000, fence: 9_000 } as const;
+
+/** Failures after which nothing is left behind, by the contract of drivers. */
+export const KNOWN_FAILURES = [
+  'DRIVER_FAILED',
+  'INVALID_OPTION',
+  'FOREIGN_DATA',
+  'NO_CAPACITY',
+  'CAPABILITY_MISSING',
+  'NODE_LACKS_DRIVER',
+  'VOLUME_CONFLICT',
+  'INVALID_ARGUMENT',
+] as const;
