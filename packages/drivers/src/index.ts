@@ -1,4 +1,5 @@
 export type { DriverContext } from './driver-context.js';
+export { endDespiteFileThreads } from './files/file-thread.js';
 export { LocalDriver, type LocalDriverConfig } from './local/local-driver.js';
 export { SharedDriver, type SharedDriverConfig } from './shared/shared-driver.js';
 export type { RootGuardConfig } from './shared/root-guard.js';

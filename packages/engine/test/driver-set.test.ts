@@ -4,7 +4,7 @@ import type { DriverPrograms } from '@volplane/ports';
 import { gate, ManualClock, rejection, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
 import { DriverSet } from '../src/agent/driver-set.js';
-import { Recovery } from '../src/agent/recovery.js';
+import { Recovery, type Recoverable } from '../src/agent/recovery.js';
 
 /** Rule 18 of docs/ownership.md inside one agent: while something of an earlier call hangs, its volume waits, and no other one. */
 describe('calls of drivers and programs that are left', () => {
@@ -88,6 +88,55 @@ describe('calls of drivers and programs that are left', () => {
   });
 });
 
+describe('recovery', () => {
+  const name = 'data' as VolumeName; // as its parser takes it
+  let clock: ManualClock;
+  let recovery: Recovery;
+  let end: AbortController;
+  let running: Promise<void>;
+
+  /** A part with one volume, whose recovery is refused `failures` times. */
+  function partOf(failures: number): Recoverable & { tries: number } {
+    return {
+      tries: 0,
+      unsettled: () => [],
+      async recover() {
+        this.tries += 1;
+        if (this.tries <= failures) throw new AppError('DRIVER_UNAVAILABLE', 'no answer');
+      },
+    };
+  }
+
+  function begin(parts: readonly Recoverable[]): void {
+    clock = new ManualClock();
+    end = new AbortController();
+    recovery = new Recovery({ parts, clock, log: silentLogger });
+    recovery.begin(parts.map((part) => ({ part, name })));
+    running = recovery.run(end.signal);
+  }
+
+  afterEach(async () => {
+    end.abort();
+    await running;
+  });
+
+  it('tries again what did not succeed, also what waits for nothing else', async () => {
+    const part = partOf(2);
+    begin([part]);
+    await waitFor(() => recovery.waiting === 1, { what: 'the first try to fail' });
+    for (let step = 0; step < 20; step += 1) await clock.advance(5_000);
+    expect(part.tries).to.equal(3);
+    expect(recovery.waiting).to.equal(0);
+  });
+
+  it('takes a local and a global volume of one name for two', async () => {
+    const parts = [partOf(0), partOf(0)];
+    begin(parts);
+    await clock.advance(0);
+    expect(parts.map(({ tries }) => tries)).to.deep.equal([1, 1]);
+  });
+});
+
 describe('calls of drivers for one volume', () => {
   const UID = 'c'.repeat(32) as VolumeUid; // 32 hexadecimal characters is what a uid is
   let clock: ManualClock;
@@ -156,6 +205,7 @@ describe('calls of drivers for one volume', () => {
     const refused = rejection(next());
     await clock.advance(1_000);
     expect((await refused).reason).to.equal('DRIVER_UNAVAILABLE');
+    expect(drivers.waiting).to.equal(0);
     const waiting = next();
     hold.open();
     await waiting;

@@ -61,12 +61,7 @@ export function systemToolRunner(clock: Clock, options: { readonly path?: string
   return async (call) => {
     if (call.signal?.aborted === true) throw abortReason(call.signal);
     const program = await options.programs?.record(call);
-    const child = spawn(call.file, call.args, {
-      // A group of its own: killing it also ends helpers such as mount.nfs, and there is no terminal to ask for passwords on.
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: options.path ?? TOOL_PATH, LC_ALL: 'C', ...program?.variables },
-    });
+    const child = start(call, { PATH: options.path ?? TOOL_PATH, LC_ALL: 'C', ...program?.variables }, () => program?.ended());
     if (child.pid !== undefined) program?.started(child.pid);
     const output = { stdout: collect(child, 'stdout'), stderr: collect(child, 'stderr') };
     const exit = exitOf(child, call, clock);
@@ -92,6 +87,25 @@ export function systemToolRunner(clock: Clock, options: { readonly path?: string
   };
 }
 
+function start(call: ToolCall, env: Readonly<Record<string, string>>, onFailed: () => void): ChildProcess {
+  try {
+    return spawn(call.file, call.args, {
+      // A group of its own: killing it also ends helpers such as mount.nfs, and there is no terminal to ask for passwords on.
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env,
+    });
+  } catch (error) {
+    // No memory for a process, or arguments that are too long: Node throws at once what it tells as an event otherwise.
+    onFailed();
+    throw notStarted(call, error);
+  }
+}
+
+function notStarted(call: ToolCall, error: unknown): AppError {
+  return new AppError('DRIVER_UNAVAILABLE', `${call.purpose}: ${call.file} cannot be started`, { tool: call.file }, error);
+}
+
 /** `text` with every one of `secrets` replaced. Secrets of one character are not masked: the text would be unreadable. */
 export function maskSecrets(text: string, secrets: readonly string[]): string {
   return secrets.filter((secret) => secret.length > 1).reduce((masked, secret) => masked.replaceAll(secret, '***'), text);
@@ -106,7 +120,7 @@ function exitOf(child: ChildProcess, call: ToolCall, clock: Clock): Promise<numb
           ? new AppError('DRIVER_UNAVAILABLE', `${call.purpose}: the program ${call.file} is not installed on this node`, {
               tool: call.file,
             })
-          : new AppError('DRIVER_UNAVAILABLE', `${call.purpose}: ${call.file} cannot be started`, { tool: call.file }, error),
+          : notStarted(call, error),
       );
     });
     child.once('exit', (code) => {

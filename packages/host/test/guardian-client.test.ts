@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { silentLogger, systemClock } from '@volplane/base';
 import { gate, makeTestFolder, ManualClock, waitFor, type Gate, type TestFolder } from '@volplane/testkit';
 import { expect } from 'chai';
@@ -69,6 +71,24 @@ describe('guardian client', () => {
       await server.close();
     }
   });
+
+  for (const [what, content] of [
+    ['is empty', ''],
+    ['holds zeros', '\0'.repeat(100)],
+    ['holds something else', '{}'],
+  ] as const) {
+    it(`finds a guardian whose list the end of the machine has torn: it ${what}`, async () => {
+      await writeFile(join(folder.path, 'armed.json'), content);
+      const server = await serve();
+      try {
+        await clock.advance(1_000);
+        await waitFor(() => client.alive, { what: 'the client to be connected' });
+        expect(await client.list()).to.deep.equal([]);
+      } finally {
+        await server.close();
+      }
+    });
+  }
 
   it('starts another when the one that it started has ended', async () => {
     started[0]?.open();

@@ -9,6 +9,7 @@ import { systemToolRunner } from '../src/tool-call.js';
 const [folder = '', script = ''] = process.argv.slice(2);
 const programs = await RunningPrograms.open({ folder, clock: systemClock, random: systemRandom, log: silentLogger });
 const run = systemToolRunner(systemClock, { programs });
-process.stdin.resume();
+// As an agent does; it also keeps this process alive.
+programs.run(new AbortController().signal).catch(() => undefined);
 await run({ file: 'sh', args: ['-c', script], timeoutMs: 600_000, purpose: 'mount at /mnt/data' });
 process.stdout.write('ended\n');

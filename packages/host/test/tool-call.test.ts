@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { hasReason, systemClock } from '@volplane/base';
 import { rejection } from '@volplane/testkit';
-import { systemToolRunner, type ToolCall } from '../src/tool-call.js';
+import { systemToolRunner, type RecordedProgram, type ToolCall } from '../src/tool-call.js';
 
 const run = systemToolRunner(systemClock);
 
@@ -28,6 +28,21 @@ describe('tool call', () => {
     const error = await rejection(run(call({ file: 'volplane-no-such-tool' })));
     expect(hasReason(error, 'DRIVER_UNAVAILABLE')).to.equal(true);
     expect(error.message).to.contain('volplane-no-such-tool is not installed');
+  });
+
+  it('tells as unavailable what the machine cannot start, and remembers nothing of it', async () => {
+    const told: string[] = [];
+    const record = async (): Promise<RecordedProgram> => ({
+      variables: {},
+      started: () => told.push('started'),
+      ended: () => told.push('ended'),
+      kill: () => Promise.resolve(true),
+    });
+    const recorded = systemToolRunner(systemClock, { programs: { record } });
+    // E2BIG, as one argument alone may not be that long.
+    const error = await rejection(recorded(call({ args: ['-c', ':', 'x'.repeat(4 * 1024 * 1024)] })));
+    expect(error).to.include({ reason: 'DRIVER_UNAVAILABLE', message: 'test: sh cannot be started' });
+    expect(told).to.deep.equal(['ended']);
   });
 
   it('kills what runs too long, with its children', async () => {

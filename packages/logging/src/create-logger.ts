@@ -3,6 +3,7 @@ import winston from 'winston';
 import { IsoTime } from './iso-time.js';
 import { jsonLine } from './json-line.js';
 import { toPlain } from './plain-fields.js';
+import { StderrLines } from './stderr-lines.js';
 import { textLine, type Line } from './text-line.js';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
@@ -20,12 +21,14 @@ export interface LoggerOptions {
 
 /** A {@link Logger} on winston. A call below the level costs one comparison; a line is with the destination when the call returns. */
 export function createLogger(options: LoggerOptions): Logger {
+  // Asked for, it makes a pipe and a socket not block, which standard error's lines need.
   const stream = options.destination ?? process.stderr;
+  const lines = options.destination ?? stderrLines();
   const transport = new winston.transports.Stream({
     stream,
     // winston's own sets a timer for each line, to emit an event that nobody hears.
     log: (info: winston.Logform.TransformableInfo, done) => {
-      stream.write(`${String(info[MESSAGE])}\n`);
+      lines.write(`${String(info[MESSAGE])}\n`);
       done();
     },
   });
@@ -37,8 +40,28 @@ export function createLogger(options: LoggerOptions): Logger {
     transports: [transport],
     exitOnError: false,
   });
-  return new WinstonLogger(logger, LEVELS[options.level], options.fields ?? {});
+  const log = new WinstonLogger(logger, LEVELS[options.level], options.fields ?? {});
+  if (lines instanceof StderrLines) {
+    lines.onLost = (count) => {
+      log.warn('log lines were lost, because nobody read them', { lines: count });
+    };
+  }
+  return log;
 }
+
+/** One for all loggers of the process: rests of lines must not get between others. */
+function stderrLines(): StderrLines {
+  if (shared === undefined) {
+    const lines = new StderrLines({ fd: process.stderr.fd, clock: systemClock });
+    process.on('exit', () => {
+      lines.flush();
+    });
+    shared = lines;
+  }
+  return shared;
+}
+
+let shared: StderrLines | undefined;
 
 /** One format for all of the line: a chain of winston's own costs as much as everything else together. */
 function lineFormat(format: (line: Line) => string): winston.Logform.Format {

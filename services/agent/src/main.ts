@@ -1,7 +1,8 @@
 import { EXIT, readSettings, superviseProcess, systemClock } from '@volplane/base';
+import { endDespiteFileThreads } from '@volplane/drivers';
 import { createLogger } from '@volplane/logging';
 import { AGENT_SETTINGS, defaultNodeName } from './config.js';
-import { openAgent } from './context.js';
+import { openAgent, type RunningAgent } from './context.js';
 
 const read = readSettings(AGENT_SETTINGS, {
   argv: process.argv.slice(2),
@@ -21,13 +22,14 @@ async function main(): Promise<void> {
   if (read.type !== 'settings') return;
   const { settings, shown } = read;
   const log = createLogger({ level: settings.logLevel, format: settings.logFormat, fields: { service: 'agent', node: settings.node } });
+  endDespiteFileThreads(process);
   log.info('agent starts', { settings: shown });
   try {
     const agent = await openAgent(settings, log);
     const end = superviseProcess(
       process,
       log,
-      () => agent.close(),
+      () => closeAndExit(agent),
       (delayMs, callback) => systemClock.after(delayMs, callback),
     );
     agent.failed.catch((error: unknown) => {
@@ -38,5 +40,15 @@ async function main(): Promise<void> {
   } catch (error) {
     log.error('agent could not start', { error });
     process.exitCode = EXIT.failed;
+  }
+}
+
+/** A driver call that hangs with its storage would keep the process from ending by itself, and so from being started anew. */
+async function closeAndExit(agent: RunningAgent): Promise<void> {
+  try {
+    await agent.close();
+  } finally {
+    // Behind what the end of the stop sets as the exit code.
+    systemClock.soon(() => process.exit());
   }
 }

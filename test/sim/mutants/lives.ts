@@ -124,7 +124,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
     shownBy: 'nothing',
     seeds: 140,
     why: 'drivers take a repeated call',
-    edits: [DRIVER_SET('if (before !== undefined) await before.catch(() => undefined);', '')],
+    edits: [DRIVER_SET('if (before === undefined) this.#waiting.set(uid, []);', 'if (true) this.#waiting.set(uid, []);')],
   },
   {
     name: 'uid-epochs',

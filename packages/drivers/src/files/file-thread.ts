@@ -28,6 +28,7 @@ export class FileThread {
   /** Settles each of them. Only while it is free. */
   carry(convoy: readonly FileRun[]): void {
     this.#travelling = convoy;
+    AT_WORK.add(this);
     try {
       this.#worker ??= this.#start();
       this.#worker.ref();
@@ -40,6 +41,7 @@ export class FileThread {
   #arrive(outcomes: readonly FileOutcome[]): void {
     const arrived = this.#travelling ?? [];
     this.#travelling = undefined;
+    AT_WORK.delete(this);
     this.#worker?.unref();
     for (const [index, { resolve, reject }] of arrived.entries()) {
       const outcome = outcomes[index];
@@ -68,11 +70,25 @@ export class FileThread {
   #fail(cause: unknown): void {
     const lost = this.#travelling ?? [];
     this.#travelling = undefined;
+    AT_WORK.delete(this);
     this.#worker = undefined;
     for (const { reject } of lost) reject(new AppError('DRIVER_UNAVAILABLE', 'the thread for the files of a driver ended', {}, cause));
     this.#onArrived();
   }
 }
+
+/**
+ * Lets a process that exits end, though a thread hangs with its storage: Node waits for every thread at the exit, and a dead agent that does not
+ * end is not started anew. What a convoy was doing is cut short, as by any crash.
+ */
+export function endDespiteFileThreads(host: Pick<NodeJS.Process, 'on' | 'kill' | 'pid'>): void {
+  host.on('exit', () => {
+    if (AT_WORK.size > 0) host.kill(host.pid, 'SIGKILL');
+  });
+}
+
+/** Of all roots. */
+const AT_WORK = new Set<FileThread>();
 
 /** Each script once, however many run it: that of a plan is many times as long as what differs between its runs. */
 function encodeConvoy(convoy: readonly FileRun[]): string {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, open, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,6 +34,12 @@ describe('threads for files', () => {
 
   const at = (name: string): string => join(folder.path, name);
   const write = (name: string): FileCall => ({ do: 'write-file', path: at(name), text: name, mode: 0o600 });
+
+  it('keeps no process from its end while a storage hangs', async () => {
+    await exec('mkfifo', [at('hangs')]);
+    const child = execFile(process.execPath, [...process.execArgv, HUNG_PROCESS, at('hangs')]);
+    expect(await once(child, 'exit')).to.deep.equal([null, 'SIGKILL']);
+  });
 
   it('lets the scripts of a convoy succeed and fail each for itself', async () => {
     await writeFile(at('b'), 'there before');
@@ -238,3 +245,5 @@ describe('threads for files', () => {
       expect(await readFile(at('file'), 'utf8')).to.equal('text');
     });
 });
+
+const HUNG_PROCESS = fileURLToPath(new URL('hung-process.ts', import.meta.url));

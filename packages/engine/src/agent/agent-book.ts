@@ -62,7 +62,11 @@ export interface LocalRecord {
   readonly createdAt: string;
   /** `creating`: the driver may or may not have made it. `removing`: only goes forward. */
   readonly phase: 'creating' | 'ready' | 'removing';
+  /** What it is made from, for a create that is taken up again. */
+  readonly source?: { readonly uid: VolumeUid; readonly name: VolumeName; readonly snapshot?: string };
   readonly mountIds: readonly MountId[];
+  /** Its first mount was begun, and no id is there to say that it came to its end: it is unmounted before anything else. */
+  readonly mounting?: true;
   readonly mode?: MountMode;
   readonly path?: string;
   readonly sizeBytes?: number;

@@ -4,7 +4,7 @@ import type { DriverVolume, VolumeDriver } from '@volplane/ports';
 import type { AgentMessageOf, CommandAnswer } from '@volplane/wire';
 import type { AgentBook } from './agent-book.js';
 import type { AgentSession } from './agent-session.js';
-import { DRIVER_MS, toDriverVolume, type DriverSet } from './driver-set.js';
+import { DRIVER_MS, KNOWN_FAILURES, toDriverVolume, type DriverSet } from './driver-set.js';
 
 /** Runs managers' commands on global volumes: in the right life, in epoch order, each operation's effect once (rules 1, 15, 17). */
 export class Commands {
@@ -175,15 +175,3 @@ function cannot(driver: VolumeDriver, volume: string, capability: string): AppEr
 
 /** Of the answer's schema. */
 const RECEIPT_CHARACTERS_MAX = 200;
-
-/** Failures after which nothing is left behind, by the contract of drivers. */
-const KNOWN_FAILURES = [
-  'DRIVER_FAILED',
-  'INVALID_OPTION',
-  'FOREIGN_DATA',
-  'NO_CAPACITY',
-  'CAPABILITY_MISSING',
-  'NODE_LACKS_DRIVER',
-  'VOLUME_CONFLICT',
-  'INVALID_ARGUMENT',
-] as const;

@@ -1,4 +1,4 @@
-import { abortReason, AppError, withTimeout, type Clock, type Telemetry } from '@volplane/base';
+import { AppError, withTimeout, type Clock, type Telemetry } from '@volplane/base';
 import type { DriverInfo, DriverName, VolumeName, VolumeSpec, VolumeUid } from '@volplane/domain';
 import type { DriverPrograms, DriverVolume, VolumeDriver } from '@volplane/ports';
 
@@ -8,8 +8,8 @@ export class DriverSet {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
   readonly #programs: DriverPrograms | undefined;
-  /** The last call for each volume; entries go when it has ended. */
-  readonly #running = new Map<VolumeUid, Promise<unknown>>();
+  /** Of each volume with a call that runs: who waits behind it, in order. */
+  readonly #waiting = new Map<VolumeUid, Turn[]>();
 
   constructor(
     drivers: readonly VolumeDriver[],
@@ -23,6 +23,11 @@ export class DriverSet {
 
   get infos(): readonly DriverInfo[] {
     return [...this.#drivers.values()].map((driver) => driver.info);
+  }
+
+  /** How many calls wait behind one that runs; those that have given up are no more among them, however long that one takes. */
+  get waiting(): number {
+    return [...this.#waiting.values()].reduce((count, turns) => count + turns.length, 0);
   }
 
   find(name: DriverName): VolumeDriver | undefined {
@@ -56,23 +61,17 @@ export class DriverSet {
 
   #run<T>(call: DriverCall, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { what, uid, timeoutMs } = call;
-    const turn = { controller: new AbortController(), before: this.#running.get(uid), begun: false };
-    const running = this.#inTurn(call, turn, work);
-    this.#running.set(uid, running);
-    const end = (): void => {
-      if (this.#running.get(uid) === running) this.#running.delete(uid);
-    };
-    running.then(end, end);
-    return withTimeout(this.#clock, running, {
+    const turn: Turn = { controller: new AbortController(), begun: false, go: () => undefined };
+    return withTimeout(this.#clock, this.#inTurn(call, turn, work), {
       timeoutMs,
       onTimeout: () => {
-        const error = turn.begun
-          ? new AppError('UNKNOWN_OUTCOME', `${what} took longer than ${String(timeoutMs)} ms; it may still happen, repeat the call`, {
-              retryDelayMs: '1000',
-            })
-          : new AppError('DRIVER_UNAVAILABLE', `${what} was not begun: the driver still works on an earlier call for this volume`, {
-              retryDelayMs: '1000',
-            });
+        if (!turn.begun) {
+          this.#giveUp(uid, turn);
+          const text = `${what} was not begun: the driver still works on an earlier call for this volume`;
+          return new AppError('DRIVER_UNAVAILABLE', text, { retryDelayMs: '1000' });
+        }
+        const text = `${what} took longer than ${String(timeoutMs)} ms; it may still happen, repeat the call`;
+        const error = new AppError('UNKNOWN_OUTCOME', text, { retryDelayMs: '1000' });
         turn.controller.abort(error);
         return error;
       },
@@ -80,20 +79,43 @@ export class DriverSet {
   }
 
   async #inTurn<T>({ what, uid, besideOthers }: DriverCall, turn: Turn, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { before, controller } = turn;
-    // However the call before ends.
-    if (before !== undefined) await before.catch(() => undefined);
-    if (controller.signal.aborted) throw abortReason(controller.signal);
-    if (!besideOthers) this.#refuseBesideLeft(what, uid);
+    const before = this.#waiting.get(uid);
+    if (before === undefined) this.#waiting.set(uid, []);
+    else {
+      await new Promise<void>((resolve) => {
+        turn.go = resolve;
+        before.push(turn);
+      });
+    }
     turn.begun = true;
+    let tellEnd: (() => void) | undefined;
+    try {
+      if (!besideOthers) this.#refuseBesideLeft(what, uid);
+      tellEnd = this.#tellBegin(uid);
+      return await work(turn.controller.signal);
+    } finally {
+      tellEnd?.();
+      const next = this.#waiting.get(uid)?.shift();
+      // However this one has ended. The volume stays taken for the next, so nobody who comes now overtakes it.
+      if (next === undefined) this.#waiting.delete(uid);
+      else next.go();
+    }
+  }
+
+  #tellBegin(uid: VolumeUid): () => void {
     const end = this.#programs?.begin(uid);
     const beganMs = this.#clock.monotonicMs();
-    try {
-      return await work(controller.signal);
-    } finally {
+    return () => {
       end?.();
       this.#telemetry.phase('driver', this.#clock.monotonicMs() - beganMs);
-    }
+    };
+  }
+
+  /** A driver that hangs keeps nothing of those who do not wait for it any more. */
+  #giveUp(uid: VolumeUid, turn: Turn): void {
+    const turns = this.#waiting.get(uid) ?? [];
+    const index = turns.indexOf(turn);
+    if (index >= 0) turns.splice(index, 1);
   }
 
   #refuseBesideLeft(what: string, uid: VolumeUid): void {
@@ -111,9 +133,9 @@ interface DriverCall {
 
 interface Turn {
   readonly controller: AbortController;
-  /** The call before for the same volume, while it runs. */
-  readonly before: Promise<unknown> | undefined;
   begun: boolean;
+  /** Ends the waiting. */
+  go: () => void;
 }
 
 /** The volume as a driver sees it. */
@@ -129,3 +151,15 @@ export function toDriverVolume(volume: {
 
 /** How long each kind of call may take before its outcome is called unknown. Mounts of slow servers take tens of seconds. */
 export const DRIVER_MS = { mount: 50_000, unmount: 50_000, inspect: 10_000, create: 600_000, abort: 10_000, fence: 9_000 } as const;
+
+/** Failures after which nothing is left behind, by the contract of drivers. */
+export const KNOWN_FAILURES = [
+  'DRIVER_FAILED',
+  'INVALID_OPTION',
+  'FOREIGN_DATA',
+  'NO_CAPACITY',
+  'CAPABILITY_MISSING',
+  'NODE_LACKS_DRIVER',
+  'VOLUME_CONFLICT',
+  'INVALID_ARGUMENT',
+] as const;

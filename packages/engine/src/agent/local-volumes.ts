@@ -15,7 +15,7 @@ import {
 } from '@volplane/domain';
 import type { DriverVolume, VolumeDriver } from '@volplane/ports';
 import type { AgentBook, LocalRecord } from './agent-book.js';
-import { DRIVER_MS, type DriverSet } from './driver-set.js';
+import { DRIVER_MS, KNOWN_FAILURES, type DriverSet } from './driver-set.js';
 import type { Recoverable } from './recovery.js';
 
 export interface LocalCreate {
@@ -77,29 +77,20 @@ export class LocalVolumes implements Recoverable {
       if (existing?.phase === 'ready') return existing;
       const driver = this.#drivers.get(wish.driver, wish.name);
       await driver.validate(wish.options);
+      if (wish.sizeBytes !== undefined) this.#checkCapable(wish, 'size');
+      if (wish.source !== undefined) this.#checkCapable(wish, 'clone');
       const record = existing ?? this.#newRecord(wish);
       await this.#book.write({ locals: { [wish.name]: record } });
-      const source = this.#sourceOf(wish);
-      try {
-        await this.#drivers.run(`create of volume ${wish.name}`, record.uid, DRIVER_MS.create, (signal) =>
-          driver.create({ ...toVolume(record), ...source }, signal),
-        );
-      } catch (error) {
-        if (hasReason(error, 'DRIVER_FAILED', 'FOREIGN_DATA', 'NO_CAPACITY', 'INVALID_OPTION', 'VOLUME_CONFLICT'))
-          await this.#book.write({ locals: { [wish.name]: undefined } });
-        throw error;
-      }
-      const ready: LocalRecord = { ...record, phase: 'ready' };
-      await this.#book.write({ locals: { [wish.name]: ready } });
-      return ready;
+      return await this.#finishCreate(record);
     });
   }
 
   remove(name: VolumeName, uid?: string): Promise<void> {
     return this.#queue.run(name, async () => {
-      const record = this.#present(name);
-      if (uid !== undefined && uid !== record.uid) throw this.#notFound(name);
-      this.#checkUnused(record, 'removed');
+      const present = this.#present(name);
+      if (uid !== undefined && uid !== present.uid) throw this.#notFound(name);
+      this.#checkUnused(present, 'removed');
+      const record = await this.#withoutBegunMount(present);
       const removing: LocalRecord = { ...record, phase: 'removing' };
       await this.#book.write({ locals: { [name]: removing } });
       await this.#finishRemove(removing);
@@ -108,7 +99,9 @@ export class LocalVolumes implements Recoverable {
 
   forget(name: VolumeName): Promise<void> {
     return this.#queue.run(name, async () => {
-      this.#checkUnused(this.#present(name), 'forgotten');
+      const record = this.#present(name);
+      this.#checkUnused(record, 'forgotten');
+      await this.#withoutBegunMount(record);
       await this.#book.write({ locals: { [name]: undefined } });
     });
   }
@@ -130,8 +123,9 @@ export class LocalVolumes implements Recoverable {
 
   mount(name: VolumeName, mountId: MountId, mode: MountMode): Promise<MountView> {
     return this.#queue.run(name, async () => {
-      const record = this.#present(name);
-      const driver = this.#drivers.get(record.driver, name);
+      const present = this.#present(name);
+      const driver = this.#drivers.get(present.driver, name);
+      const record = present.mountIds.length > 0 ? present : await this.#beginMount(driver, present);
       const isUsed = record.mountIds.length > 0 && record.path !== undefined;
       if (isUsed && !isSufficient(record.mode ?? 'rw', mode)) {
         throw new AppError(
@@ -147,7 +141,8 @@ export class LocalVolumes implements Recoverable {
       );
       if (!record.mountIds.includes(mountId) || record.path !== path) {
         const mountIds = record.mountIds.includes(mountId) ? record.mountIds : [...record.mountIds, mountId];
-        await this.#save({ ...record, mountIds, mode: effective, path });
+        const { mounting: _, ...rest } = record;
+        await this.#save({ ...rest, mountIds, mode: effective, path });
       }
       return { path, node: this.#node, mode: effective, epoch: 0, seq: 0 };
     });
@@ -179,7 +174,7 @@ export class LocalVolumes implements Recoverable {
   expand(name: VolumeName, sizeBytes: number): Promise<LocalRecord> {
     return this.#queue.run(name, async () => {
       const record = this.#present(name);
-      const driver = this.#capable(record, 'expand');
+      const driver = this.#checkCapable(record, 'expand');
       if (sizeBytes <= (record.sizeBytes ?? 0)) return record;
       const real = await this.#drivers.run(
         `expand of volume ${name}`,
@@ -194,8 +189,8 @@ export class LocalVolumes implements Recoverable {
   snapshot(name: VolumeName, snapshot: string): Promise<LocalRecord> {
     return this.#queue.run(name, async () => {
       const record = this.#present(name);
-      const driver = this.#capable(record, 'snapshot');
-      if (record.snapshots?.[snapshot] !== undefined) return record;
+      const driver = this.#checkCapable(record, 'snapshot');
+      if (hasSnapshot(record, snapshot)) return record;
       const sizeBytes = await this.#drivers.run(
         `snapshot of volume ${name}`,
         record.uid,
@@ -212,8 +207,8 @@ export class LocalVolumes implements Recoverable {
   removeSnapshot(name: VolumeName, snapshot: string): Promise<LocalRecord> {
     return this.#queue.run(name, async () => {
       const record = this.#present(name);
-      const driver = this.#capable(record, 'snapshot');
-      if (record.snapshots?.[snapshot] === undefined) return record;
+      const driver = this.#checkCapable(record, 'snapshot');
+      if (!hasSnapshot(record, snapshot)) return record;
       await this.#drivers.run(
         `removal of a snapshot of volume ${name}`,
         record.uid,
@@ -227,7 +222,7 @@ export class LocalVolumes implements Recoverable {
   }
 
   unsettled(): readonly VolumeName[] {
-    return this.#book.locals().flatMap((record) => (record.phase === 'ready' ? [] : [record.name]));
+    return this.#book.locals().flatMap((record) => (record.phase === 'ready' && record.mounting !== true ? [] : [record.name]));
   }
 
   /** After a restart: a mount in use is kept, an id without a mount is void, an interrupted create or remove goes on. */
@@ -240,11 +235,12 @@ export class LocalVolumes implements Recoverable {
         return;
       }
       if (record.phase === 'creating') {
-        const driver = this.#drivers.get(record.driver, name);
-        await this.#drivers.run(`create of volume ${name}`, record.uid, DRIVER_MS.create, (signal) =>
-          driver.create(toVolume(record), signal),
-        );
-        await this.#save({ ...record, phase: 'ready' });
+        await this.#finishCreate(record);
+        return;
+      }
+      if (record.mounting === true) {
+        this.#log.warn('mount that was begun and not finished is ended', { volume: name, uid: record.uid });
+        await this.#unmount(record);
         return;
       }
       if (record.mountIds.length === 0) return;
@@ -254,13 +250,42 @@ export class LocalVolumes implements Recoverable {
     });
   }
 
-  async #unmount(record: LocalRecord): Promise<void> {
+  /** Makes what the record says. What is refused for good has left nothing behind, and is forgotten. */
+  async #finishCreate(record: LocalRecord): Promise<LocalRecord> {
+    const { name, uid, source } = record;
+    const driver = this.#drivers.get(record.driver, name);
+    try {
+      await this.#drivers.run(`create of volume ${name}`, uid, DRIVER_MS.create, (signal) =>
+        driver.create({ ...toVolume(record), ...(source === undefined ? {} : { source }) }, signal),
+      );
+    } catch (error) {
+      if (hasReason(error, ...KNOWN_FAILURES)) await this.#book.write({ locals: { [name]: undefined } });
+      throw error;
+    }
+    return await this.#save({ ...record, phase: 'ready' });
+  }
+
+  /** Before the first mount: whatever becomes of this life or of the call, somebody knows that something may be mounted. */
+  async #beginMount(driver: VolumeDriver, present: LocalRecord): Promise<LocalRecord> {
+    // What a failed call has left may be writable where this one is not to be.
+    const record: LocalRecord = { ...(await this.#withoutBegunMount(present)), mounting: true };
+    const changes = { locals: { [record.name]: record } };
+    if (driver.outlivesMachine === true) await this.#book.write(changes);
+    else await this.#book.keep(changes);
+    return record;
+  }
+
+  async #withoutBegunMount(record: LocalRecord): Promise<LocalRecord> {
+    return record.mounting === true ? await this.#unmount(record) : record;
+  }
+
+  async #unmount(record: LocalRecord): Promise<LocalRecord> {
     const driver = this.#drivers.get(record.driver, record.name);
     await this.#drivers.run(`unmount of volume ${record.name}`, record.uid, DRIVER_MS.unmount, (signal) =>
       driver.unmount(toVolume(record), signal),
     );
-    const { path: _, mode: __, ...rest } = record;
-    await this.#save({ ...rest, mountIds: [] });
+    const { path: _, mode: __, mounting: ___, ...rest } = record;
+    return await this.#save({ ...rest, mountIds: [] });
   }
 
   async #finishRemove(record: LocalRecord): Promise<void> {
@@ -278,6 +303,7 @@ export class LocalVolumes implements Recoverable {
 
   #newRecord(wish: LocalCreate): LocalRecord {
     const { name, driver, options, labels, sizeBytes } = wish;
+    const source = this.#sourceOf(wish);
     const uid = this.#random.hex(32) as VolumeUid; // 32 hexadecimal characters is what a volume uid is
     return {
       name,
@@ -289,14 +315,17 @@ export class LocalVolumes implements Recoverable {
       phase: 'creating',
       mountIds: [],
       ...(sizeBytes === undefined ? {} : { sizeBytes }),
+      ...(source === undefined ? {} : { source }),
     };
   }
 
-  #sourceOf(wish: LocalCreate): Pick<DriverVolume, 'source'> {
-    if (wish.source === undefined) return {};
+  #sourceOf(wish: LocalCreate): LocalRecord['source'] {
+    if (wish.source === undefined) return undefined;
     const { snapshot } = wish.source;
     const record = this.#present(wish.source.volume as VolumeName); // looked up as it is: an unknown name is not found
-    return { source: { uid: record.uid, name: record.name, ...(snapshot === undefined ? {} : { snapshot }) } };
+    if (snapshot === undefined) return { uid: record.uid, name: record.name };
+    if (hasSnapshot(record, snapshot)) return { uid: record.uid, name: record.name, snapshot };
+    throw new AppError('VOLUME_NOT_FOUND', `volume ${record.name} has no snapshot ${snapshot}`, { volume: record.name, snapshot });
   }
 
   #checkIdentity(record: LocalRecord, wish: LocalCreate): void {
@@ -327,12 +356,12 @@ export class LocalVolumes implements Recoverable {
     });
   }
 
-  #capable(record: LocalRecord, capability: 'expand' | 'snapshot'): VolumeDriver {
-    const driver = this.#drivers.get(record.driver, record.name);
+  #checkCapable(of: Pick<LocalRecord, 'name' | 'driver'>, capability: 'expand' | 'snapshot' | 'size' | 'clone'): VolumeDriver {
+    const driver = this.#drivers.get(of.driver, of.name);
     if (driver.info.capabilities[capability]) return driver;
-    throw new AppError('CAPABILITY_MISSING', `driver ${record.driver} of volume ${record.name} cannot ${capability}`, {
-      volume: record.name,
-      driver: record.driver,
+    throw new AppError('CAPABILITY_MISSING', `driver ${of.driver} of volume ${of.name} ${CANNOT[capability]}`, {
+      volume: of.name,
+      driver: of.driver,
       capability,
     });
   }
@@ -352,6 +381,10 @@ export class LocalVolumes implements Recoverable {
   }
 }
 
+function hasSnapshot(record: LocalRecord, snapshot: string): boolean {
+  return Object.hasOwn(record.snapshots ?? {}, snapshot);
+}
+
 function toVolume(record: LocalRecord): DriverVolume {
   const { name, uid, options, sizeBytes } = record;
   return { name, uid, options, epoch: 0, ...(sizeBytes === undefined ? {} : { sizeBytes }) };
@@ -369,4 +402,5 @@ function toSpec(record: LocalRecord, sizeBytes: number | undefined): VolumeSpec 
   };
 }
 
+const CANNOT = { expand: 'cannot expand', snapshot: 'cannot snapshot', size: 'cannot keep a size', clone: 'cannot clone' } as const;
 const IDS_NAMED_MAX = 16;

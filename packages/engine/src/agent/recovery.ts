@@ -11,15 +11,13 @@ export interface Recoverable {
 /** Goes on with what an earlier life or a failed step left, until it is done; volume by volume, so that one hung driver holds up only its own. */
 export class Recovery implements Service {
   readonly name = 'recovery';
-  readonly #parts: readonly Recoverable[];
+  /** Of each part: what is being tried, and what did not succeed when it was last tried. A local and a global volume may share a name. */
+  readonly #progress: ReadonlyMap<Recoverable, { readonly running: Set<VolumeName>; readonly failed: Set<VolumeName> }>;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #running = new Set<VolumeName>();
-  /** What did not succeed when it was last tried. */
-  readonly #failed = new Map<Recoverable, Set<VolumeName>>();
 
   constructor(parts: { readonly parts: readonly Recoverable[]; readonly clock: Clock; readonly log: Logger }) {
-    this.#parts = parts.parts;
+    this.#progress = new Map(parts.parts.map((part) => [part, { running: new Set(), failed: new Set() }]));
     this.#clock = parts.clock;
     this.#log = parts.log;
   }
@@ -31,27 +29,28 @@ export class Recovery implements Service {
 
   /** How many did not succeed when they were last tried. */
   get waiting(): number {
-    return [...this.#failed.values()].reduce((count, names) => count + names.size, 0);
+    return [...this.#progress.values()].reduce((count, { failed }) => count + failed.size, 0);
   }
 
   /** What kept some of them from it is gone: what failed is tried again, also what waits for nothing else. */
   again(): void {
-    for (const [part, names] of this.#failed) for (const name of names) this.#recover(part, name);
+    for (const [part, { failed }] of this.#progress) for (const name of failed) this.#recover(part, name);
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    for (let round = 1; !signal.aborted; round += 1) {
       await sleep(this.#clock, PERIOD_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
-      for (const part of this.#parts) for (const name of part.unsettled()) this.#recover(part, name);
+      for (const part of this.#progress.keys()) for (const name of part.unsettled()) this.#recover(part, name);
+      if (round % AGAIN_PERIODS === 0) this.again();
     }
   }
 
   #recover(part: Recoverable, name: VolumeName): void {
-    if (this.#running.has(name)) return;
-    this.#running.add(name);
-    const failed = this.#failed.get(part) ?? new Set();
-    this.#failed.set(part, failed);
+    const progress = this.#progress.get(part);
+    if (progress === undefined || progress.running.has(name)) return;
+    const { running, failed } = progress;
+    running.add(name);
     part
       .recover(name)
       .then(() => failed.delete(name))
@@ -60,10 +59,12 @@ export class Recovery implements Service {
         if (error instanceof AppError) this.#log.warn('volume is not recovered yet', { volume: name, error });
         else this.#log.error('recovery of a volume failed', { volume: name, error });
       })
-      .finally(() => this.#running.delete(name))
+      .finally(() => running.delete(name))
       .catch(() => undefined);
   }
 }
 
 /** A look at the book in memory; only what is unsettled costs anything. */
 const PERIOD_MS = 5_000;
+/** What is in use and could not be looked at is not unsettled; a look at it every 30 s leaves its callers the most of the time. */
+const AGAIN_PERIODS = 6;

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Clock, Logger } from '@volplane/base';
+import type { ArmedMount } from '@volplane/ports';
 import { lockFolder, type FolderLock } from '../folder-lock.js';
 import { ArmedMounts } from './armed-mounts.js';
 import { boundLines } from './bounded-lines.js';
@@ -200,7 +201,7 @@ export function socketPath(folder: string): string {
   return join(folder, 'guardian.sock');
 }
 
-function readArmed(options: GuardianServerOptions): ReturnType<typeof armedFile.parse> {
+function readArmed(options: GuardianServerOptions): readonly ArmedMount[] {
   let json: string;
   try {
     json = readFileSync(join(options.folder, ARMED_FILE), 'utf8');
@@ -208,9 +209,22 @@ function readArmed(options: GuardianServerOptions): ReturnType<typeof armedFile.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
-  const mounts = armedFile.parse(JSON.parse(json));
+  const mounts = parseArmed(json, options.log);
   // A deadline further away than any session is of an earlier start of the machine, whose mounts are gone.
   return mounts.filter((mount) => mount.deadlineMs - options.now() < DEADLINE_AHEAD_MAX_MS);
+}
+
+/**
+ * Nothing, where it is no list: a kill cannot tear the file, but the end of the machine can, and its mounts ended with it. Should it have been
+ * damaged otherwise, the agent arms again what is not in the list; a guardian that does not start would guard nothing, for ever.
+ */
+function parseArmed(json: string, log: Logger): readonly ArmedMount[] {
+  try {
+    return armedFile.parse(JSON.parse(json));
+  } catch (error) {
+    log.error('list of armed mounts is unreadable and begun anew', { error });
+    return [];
+  }
 }
 
 const ARMED_FILE = 'armed.json';

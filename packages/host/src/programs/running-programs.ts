@@ -122,7 +122,7 @@ export class RunningPrograms implements DriverPrograms, ProgramRecorder, Service
         woken.abort();
       };
       const delayMs = this.#left.size === 0 ? IDLE_MS : backoffMs(random, looks, { firstMs: 100, maxMs: LOOK_MS_MAX });
-      await sleep(clock, delayMs, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
+      await sleep(clock, delayMs, signal, woken.signal).catch(() => undefined);
       looks += 1;
       await this.#look();
     }

@@ -1,0 +1,212 @@
+import { AppError, silentLogger } from '@volplane/base';
+import { parseNodeName, type VolumeView } from '@volplane/domain';
+import type { DriverVolume } from '@volplane/ports';
+import {
+  FakeDriver,
+  FakeKernel,
+  FakeStorage,
+  MemoryDisk,
+  rejection,
+  type FakeCall,
+  type FakeFault,
+  type MemoryJournal,
+} from '@volplane/testkit';
+import { expect } from 'chai';
+import { Agent } from '../src/agent/agent.js';
+import { context, World } from './world.js';
+
+/** Local volumes under failures of their driver and deaths of the agent; no manager runs, and none is needed. */
+describe('local volumes', () => {
+  let world: World;
+  let storage: FakeStorage;
+  let kernel: FakeKernel;
+  let disk: MemoryDisk;
+  let journal: MemoryJournal;
+  let agent: Agent;
+  let driver: PlainDriver;
+  let fault: (call: FakeCall) => FakeFault | undefined;
+  let canClone: boolean;
+
+  beforeEach(() => {
+    world = new World();
+    storage = new FakeStorage(world.clock);
+    kernel = new FakeKernel('n1');
+    disk = new MemoryDisk();
+    canClone = true;
+    fault = () => undefined;
+    start();
+  });
+
+  afterEach(async () => {
+    fault = () => undefined;
+    await world.settle(agent.stop());
+  });
+
+  function start(): void {
+    const { clock } = world;
+    journal = disk.open();
+    driver = new PlainDriver({
+      ...{ storage, kernel, clock, name: 'here', fault: (call) => fault(call) },
+      capabilities: { scope: 'local', clone: canClone, size: canClone },
+    });
+    agent = Agent.start({
+      ...{ node: parseNodeName('n1'), labels: {}, version: 'test', boot: 'b1', journal, bus: world.network.open('n1') },
+      ...{ drivers: [driver], clock, random: world.random, log: silentLogger },
+    });
+  }
+
+  /** The process is killed and started anew. */
+  async function restart(failure?: Parameters<typeof failOnce>): Promise<void> {
+    journal.crash();
+    world.network.crash('n1');
+    driver.end();
+    await world.settle(agent.stop());
+    fault = () => undefined;
+    if (failure !== undefined) failOnce(...failure);
+    start();
+  }
+
+  const failOnce = (method: FakeCall['method'], once: FakeFault): void => {
+    fault = (call) => {
+      if (call.method !== method) return undefined;
+      fault = () => undefined;
+      return once;
+    };
+  };
+  const create = (name: string, more: object = {}): Promise<VolumeView> =>
+    world.settle(agent.api.createVolume({ name, driver: 'here', ...more }, context()));
+  const mount = (mountId: string, mode: 'rw' | 'ro' = 'rw'): Promise<unknown> =>
+    world.settle(agent.api.mountVolume({ name: 'vol', mountId, mode }, context()));
+  const remove = (name: string): Promise<void> => world.settle(agent.api.removeVolume({ name }, context()));
+  const records = (): readonly string[] => agent.book.locals().map(({ name, phase }) => `${name} ${phase}`);
+  const pass = async (ms: number): Promise<void> => {
+    const endMs = world.clock.monotonicMs() + ms;
+    await world.until(() => world.clock.monotonicMs() >= endMs, 'the time has passed', 250);
+  };
+  const crashing: FakeFault = { kind: 'hang', effect: 'done' };
+
+  describe('create', () => {
+    it('gives the name back when the driver refuses for good, whatever the reason', async () => {
+      failOnce('create', { kind: 'fail', error: new AppError('INVALID_ARGUMENT', 'too small'), effect: 'none' });
+      expect((await rejection(create('vol', { sizeBytes: 1 }))).reason).to.equal('INVALID_ARGUMENT');
+      expect(records()).to.deep.equal([]);
+      expect(await create('vol', { sizeBytes: 4096 })).to.include({ name: 'vol', phase: 'ready' });
+    });
+
+    it('forgets one that was cut short and is refused for good when it goes on', async () => {
+      fault = ({ method }) => (method === 'create' ? { kind: 'hang', effect: 'none' } : undefined);
+      const creating = agent.api.createVolume({ name: 'vol', driver: 'here' }, context());
+      creating.catch(() => undefined);
+      await world.until(() => driver.calls.some(({ method }) => method === 'create'), 'the create has begun');
+      await restart(['create', { kind: 'fail', error: new AppError('FOREIGN_DATA', 'something else is there'), effect: 'none' }]);
+      await world.until(() => records().length === 0, 'it is forgotten');
+    });
+
+    it('leaves nothing behind when the source of a clone does not exist', async () => {
+      expect((await rejection(create('copy', { source: { volume: 'nowhere' } }))).reason).to.equal('VOLUME_NOT_FOUND');
+      await pass(20_000);
+      expect(records()).to.deep.equal([]);
+      expect(storage.at('copy')).to.equal(undefined);
+    });
+
+    it('goes on with a clone that was cut short as a clone, never as an empty volume', async () => {
+      await create('vol');
+      storage.at('vol')?.files.set('file', 'text');
+      fault = ({ method }) => (method === 'create' ? { kind: 'hang', effect: 'none' } : undefined);
+      const cloning = agent.api.createVolume({ name: 'copy', driver: 'here', source: { volume: 'vol' } }, context());
+      cloning.catch(() => undefined);
+      await world.until(() => driver.calls.filter(({ method }) => method === 'create').length === 2, 'the clone has begun');
+      await restart();
+      await world.until(() => records().includes('copy ready'), 'it is ready');
+      expect(storage.at('copy')?.files.get('file')).to.equal('text');
+    });
+
+    it('refuses a source and a size that the driver would pass over', async () => {
+      await create('vol');
+      canClone = false;
+      await restart();
+      const cloned = await rejection(create('copy', { source: { volume: 'vol' } }));
+      expect(cloned).to.include({ reason: 'CAPABILITY_MISSING' });
+      const sized = await rejection(create('sized', { sizeBytes: 4096 }));
+      expect(sized).to.include({ reason: 'CAPABILITY_MISSING' });
+      expect(records()).to.deep.equal(['vol ready']);
+    });
+  });
+
+  describe('mount', () => {
+    beforeEach(() => create('vol'));
+
+    const isMounted = (): boolean => kernel.mounts.length > 0;
+
+    it('is taken away by the next life when the agent died before it was written down', async () => {
+      failOnce('mount', crashing);
+      const mounting = agent.api.mountVolume({ name: 'vol', mountId: 'c1' }, context());
+      mounting.catch(() => undefined);
+      await world.until(isMounted, 'it is mounted');
+      await restart();
+      await world.until(() => !isMounted(), 'it is unmounted');
+      await remove('vol');
+      expect(records()).to.deep.equal([]);
+    });
+
+    it('does not keep the volume from being removed when its call failed and the mount was made', async () => {
+      failOnce('mount', { kind: 'fail', error: new AppError('DRIVER_UNAVAILABLE', 'no answer'), effect: 'done' });
+      await rejection(mount('c1'));
+      await remove('vol');
+      expect(records()).to.deep.equal([]);
+      expect(isMounted()).to.equal(false);
+    });
+
+    it('of a failed call is taken away in the background', async () => {
+      failOnce('mount', { kind: 'fail', error: new AppError('DRIVER_UNAVAILABLE', 'no answer'), effect: 'done' });
+      await rejection(mount('c1'));
+      await world.until(() => !isMounted(), 'it is unmounted', 250);
+    });
+
+    it('of a failed call that could write is never handed out as read-only', async () => {
+      failOnce('mount', { kind: 'fail', error: new AppError('DRIVER_UNAVAILABLE', 'no answer'), effect: 'done' });
+      await rejection(mount('c1', 'rw'));
+      await mount('c2', 'ro');
+      expect(kernel.mounts.map(({ mode }) => mode)).to.deep.equal(['ro']);
+    });
+
+    it('that leaves something outside of this machine is known after its end', async () => {
+      driver.outlivesMachine = true;
+      failOnce('mount', crashing);
+      const mounting = agent.api.mountVolume({ name: 'vol', mountId: 'c1' }, context());
+      mounting.catch(() => undefined);
+      await world.until(isMounted, 'it is mounted');
+      journal.crash();
+      disk.losePower();
+      await restart();
+      await world.until(() => driver.calls.some(({ method }) => method === 'unmount'), 'it is unmounted');
+    });
+
+    it('in use stays through the death of the agent', async () => {
+      await mount('c1');
+      await restart();
+      await world.until(() => driver.calls.some(({ method }) => method === 'inspect'), 'the mount was looked at');
+      await pass(20_000);
+      expect(isMounted()).to.equal(true);
+      expect(agent.book.locals()[0]?.mountIds).to.deep.equal(['c1']);
+    });
+  });
+
+  it('take a snapshot under a name that objects have by themselves', async () => {
+    await create('vol');
+    await world.settle(agent.api.createSnapshot({ name: 'vol', snapshot: 'first' }, context()));
+    await world.settle(agent.api.createSnapshot({ name: 'vol', snapshot: 'constructor' }, context()));
+    expect([...(storage.at('vol')?.snapshots.keys() ?? [])]).to.deep.equal(['first', 'constructor']);
+  });
+});
+
+/** As real drivers do that cannot clone: it passes over a source. */
+class PlainDriver extends FakeDriver {
+  outlivesMachine = false;
+
+  override create(volume: DriverVolume): Promise<void> {
+    if (this.info.capabilities.clone) return super.create(volume);
+    const { source: _, ...plain } = volume;
+    return super.create(plain);
+  }
+}
