@@ -208,6 +208,25 @@ describe('RPC refusals', () => {
     await waitFor(() => server.running('watch') === 0, { what: 'no watch runs' });
   });
 
+  it('ends the source of a watch whose event cannot be written', async () => {
+    const ended = gate();
+    const faulty = new FakeApi();
+    faulty.watchVolumes = async function* (_, { signal }) {
+      try {
+        yield await Promise.resolve({ type: 'no such event', revision: 1 } as never);
+        yield await Promise.resolve({ type: 'synced' as const, revision: 2 });
+      } finally {
+        expect(signal.aborted).to.equal(true);
+        ended.open();
+      }
+    };
+    const server = await world.server(faulty);
+    const watch = world.client(server.addresses).watchVolumes({}, patient());
+    expect((await rejection(watch.next())).reason).to.equal('INTERNAL');
+    await ended.opened;
+    expect(server.running('watch')).to.equal(0);
+  });
+
   it('ends the source of a watch when its caller goes away, even if it never looks at the signal', async () => {
     const ended = gate();
     const deaf = new FakeApi();
