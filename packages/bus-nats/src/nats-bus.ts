@@ -213,7 +213,8 @@ export class NatsBus implements Bus {
     await this.#running.idle();
     // What the last handlers answered still waits for the end of its turn.
     this.#answers.flush();
-    if (this.connected) await this.#connection?.flush();
+    const connection = this.#connection;
+    if (connection?.isClosed() === false) await Promise.race([connection.flush(), connection.closed()]);
   }
 }
 

@@ -44,8 +44,11 @@ export class OutgoingAnswers {
   }
 }
 
-/** Whoever asks listens to all that begins with this, see OutgoingRequests: which message an answer belongs to is in its id alone. */
+/**
+ * Whoever asks listens to all that begins with this, see OutgoingRequests: which message an answer belongs to is in its id alone. A reply
+ * subject of two words is an inbox of its own, as strangers have: many begin with the same word.
+ */
 function inboxOf(replyTo: string): string {
   const end = replyTo.lastIndexOf('.');
-  return end === -1 ? replyTo : replyTo.slice(0, end);
+  return replyTo.indexOf('.') === end ? replyTo : replyTo.slice(0, end);
 }

@@ -18,7 +18,7 @@ export interface ServedSubjectOptions {
 /** One subject that this process answers, across connections. */
 export class ServedSubject {
   readonly #options: ServedSubjectOptions;
-  #subscription: Subscription | undefined;
+  #attached: { readonly connection: NatsConnection; readonly subscription: Subscription } | undefined;
   #running = 0;
   #dropped = 0;
 
@@ -29,20 +29,22 @@ export class ServedSubject {
   /** Subscribes on a new connection; the subscription of the former one ended with it. */
   attach(connection: NatsConnection): void {
     const { subject, group } = this.#options;
-    this.#subscription = connection.subscribe(subject, {
+    const subscription = connection.subscribe(subject, {
       ...(group === undefined ? {} : { queue: group }),
       callback: (error, message) => {
         this.#receive(error, message);
       },
     });
+    this.#attached = { connection, subscription };
   }
 
   /** No new requests after it resolves; what the server had sent already is still handled. */
   async detach(): Promise<void> {
-    const subscription = this.#subscription;
-    this.#subscription = undefined;
-    if (subscription === undefined || subscription.isClosed()) return;
-    await subscription.drain();
+    const attached = this.#attached;
+    this.#attached = undefined;
+    if (attached === undefined || attached.subscription.isClosed()) return;
+    // The library forgets who waits for the server's word when the connection ends.
+    await Promise.race([attached.subscription.drain(), attached.connection.closed()]);
   }
 
   /** Must not throw: that would end the library's reader, and with it the connection, without a word. */

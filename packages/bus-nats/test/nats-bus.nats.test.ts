@@ -212,6 +212,19 @@ describe('NatsBus on a real server', () => {
     await closed;
   });
 
+  it('ends a subscription, and closes at once, when the server dies while that is under way', async () => {
+    const { log, lines } = recordingLogger();
+    const bus = await openConnected(server, { log });
+    const ended = bus.serve('agent.work', undefined, () => Promise.resolve('served'));
+    bus.serve('agent.more', undefined, () => Promise.resolve('served'));
+    server.pause();
+    const ending = Promise.all([ended.close(), bus.close()]);
+    await server.kill();
+    await ending;
+    expect(lines).not.to.include('warn bus closed without waiting longer');
+    await server.restart();
+  });
+
   it('closes in bounded time while the server is frozen', async () => {
     const bus = await openConnected(server);
     bus.serve('agent.work', undefined, () => Promise.resolve('served'));

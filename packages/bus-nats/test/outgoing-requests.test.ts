@@ -1,6 +1,7 @@
 import { AppError, systemClock, type Clock } from '@volplane/base';
 import { BUS_LIMITS } from '@volplane/ports';
 import { expect } from 'chai';
+import { getEventListeners } from 'node:events';
 import { encodePayload } from '../src/frames.js';
 import { OutgoingRequests } from '../src/outgoing-requests.js';
 import { ITEMS_PER_MESSAGE_MAX } from '../src/turn-batches.js';
@@ -12,6 +13,8 @@ describe('requests that travel together', () => {
   let ends: (() => void)[];
   let sent: string[];
   let refusal: string | undefined;
+  /** That run. */
+  let timers: Set<unknown>;
   let requests: OutgoingRequests;
   const endTurn = (): void => {
     for (const end of ends.splice(0)) end();
@@ -23,7 +26,19 @@ describe('requests that travel together', () => {
     ends = [];
     sent = [];
     refusal = undefined;
-    const clock: Clock = { ...systemClock, soon: (callback) => ends.push(callback) };
+    timers = new Set();
+    const after: Clock['after'] = (delayMs, callback) => {
+      const cancel = systemClock.after(delayMs, () => {
+        timers.delete(cancel);
+        callback();
+      });
+      timers.add(cancel);
+      return () => {
+        timers.delete(cancel);
+        cancel();
+      };
+    };
+    const clock: Clock = { ...systemClock, after, soon: (callback) => ends.push(callback) };
     requests = new OutgoingRequests({
       clock,
       publish: (subject, frame, firstId) => {
@@ -90,6 +105,20 @@ describe('requests that travel together', () => {
     expect(sent).to.deep.equal(['work 1 [1,"wanted"]']);
     requests.settle(1, 'answer');
     expect(await wanted).to.equal('answer');
+  });
+
+  it('leave no timer and no listener behind, however they end', async () => {
+    const { signal } = new AbortController();
+    const answers = Array.from({ length: 4 }, () => reasonOf(ask('a', { ...ENDLESS, signal })));
+    answers.push(reasonOf(ask('b', { timeoutMs: 0, signal }, 'other')));
+    expect([timers.size, getEventListeners(signal, 'abort').length]).to.deep.equal([5, 1]);
+    endTurn();
+    requests.settle(1, 'answer');
+    requests.settle(2, 'answer');
+    // All of a message: those that were answered take no harm.
+    requests.refuse(1);
+    expect(await Promise.all(answers)).to.deep.equal(['answered', 'answered', 'NODE_UNAVAILABLE', 'NODE_UNAVAILABLE', 'UNKNOWN_OUTCOME']);
+    expect([timers.size, getEventListeners(signal, 'abort').length]).to.deep.equal([0, 0]);
   });
 
   it('are bounded, those that wait for the end of the turn too', async () => {

@@ -8,6 +8,7 @@ import {
   type ServiceDefinition,
 } from '@grpc/grpc-js';
 import { AppError, withTimeout, type Clock, type Logger, type Resource } from '@volplane/base';
+import { statusText } from './status-text.js';
 
 /** What is known of one call beside its message. */
 export interface UnaryCall {
@@ -33,7 +34,7 @@ export interface UnaryHostOptions {
   /** A gRPC address: `unix:///absolute/path`, `127.0.0.1:0`. */
   readonly address: string;
   readonly services: readonly UnaryService[];
-  /** A failure as code and text; nothing else of it leaves the process. */
+  /** A failure as code and text; nothing else of it leaves the process. Text that is too long for a status is cut. */
   readonly toStatus: (error: unknown) => { readonly code: UnaryStatusCode; readonly message: string };
   readonly clock: Clock;
   readonly log: Logger;
@@ -44,7 +45,7 @@ export interface UnaryHostOptions {
 /**
  * Serves unary methods of any proto file by plain async functions: for protocols of others (CSI), without TLS.
  *
- * A rejected handler is always answered: grpc-js itself would leave the caller waiting.
+ * A handler that fails is always answered: grpc-js itself would leave the caller waiting.
  */
 export class UnaryHost implements Resource {
   readonly name: string;
@@ -111,8 +112,9 @@ function toGrpcHandler(
     });
     const deadline = call.getDeadline();
     const timeoutMs = deadline === Infinity ? Infinity : Number(deadline) - clock.wallMs();
-    // The service definition decodes the message that the handler of this method takes.
-    handler(call.request as never, { timeoutMs, gone: gone.signal }).then(
+    // The service definition decodes the message that the handler of this method takes. What it throws at once is a rejection too.
+    const run = async (): Promise<object> => await handler(call.request as never, { timeoutMs, gone: gone.signal });
+    run().then(
       (response) => {
         log.debug('call answered', { method });
         callback(null, response);
@@ -120,7 +122,7 @@ function toGrpcHandler(
       (error: unknown) => {
         const { code, message } = toStatus(error);
         log.debug('call refused', { method, code, error });
-        callback({ code: status[code], details: message, metadata: new Metadata() });
+        callback({ code: status[code], details: statusText(message), metadata: new Metadata() });
       },
     );
   };

@@ -1,10 +1,11 @@
-import { AppError, type Reason } from '@volplane/base';
+import { AppError, sleep, systemClock, type Reason } from '@volplane/base';
 import type { RpcServer, VolplaneClient } from '@volplane/rpc';
 import { gate, rejection, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
 import { CutProxy } from './cut-proxy.js';
 import { FakeApi } from './fake-api.js';
-import { patient, RpcWorld } from './world.js';
+import { MuteServer } from './mute-server.js';
+import { collect, patient, RpcWorld } from './world.js';
 
 /** Two servers and one client: what is repeated elsewhere, and what must not be. */
 describe('RPC client fail-over', () => {
@@ -162,6 +163,33 @@ describe('RPC client fail-over', () => {
     expect((await rejection(client.listVolumes({}, patient()))).reason).to.equal('SHUTTING_DOWN');
     expect((await rejection(client.watchVolumes({}, patient()).next())).reason).to.equal('SHUTTING_DOWN');
     expect(first.calls.length + second.calls.length).to.equal(0);
+  });
+
+  it('ends a call that waits for its connection when it is closed, and connects no more', async () => {
+    const mute = await MuteServer.open();
+    world.closes(() => {
+      mute.close();
+    });
+    const waiting = world.client([mute.address]);
+    const call = rejection(waiting.listVolumes({}, patient(1_000)));
+    await waitFor(() => mute.connections === 1, { what: 'the connection is begun' });
+    await waiting.close();
+    expect((await call).reason).to.equal('SHUTTING_DOWN');
+    await sleep(systemClock, 0);
+    expect(mute.connections).to.equal(1);
+  });
+
+  it('counts the time in which a batch finds its server as time of the call', async () => {
+    const mute = await MuteServer.open();
+    world.closes(() => {
+      mute.close();
+    });
+    // A minute passes while the first address is tried.
+    const clock = { ...systemClock, wallMs: () => systemClock.wallMs() + 60_000 * mute.connections };
+    const late = world.client([mute.address, ...(servers[1]?.addresses ?? [])], { clock });
+    expect(await collect(late.createVolumes([{ name: 'data' }], patient(120_000)))).to.have.length(1);
+    expect(mute.connections).to.equal(1);
+    expect(second.callsOf('createVolume')[0]?.context.timeoutMs).to.be.below(130_000);
   });
 
   it('stops trying when the caller goes away', async () => {

@@ -32,6 +32,8 @@ export interface SeenRefusal {
   readonly reason: string | undefined;
   readonly fields: Readonly<Record<string, string>> | undefined;
   readonly retryDelayMs: number | undefined;
+  /** What message and details take up in the headers. */
+  readonly headerBytes: number;
 }
 
 /** The refusal that `work` rejects with. */
@@ -42,7 +44,15 @@ export async function refusal(work: Promise<unknown>): Promise<SeenRefusal> {
     const { code, details, metadata } = error as ServiceError; // as grpc-js rejects
     const [bytes] = metadata.get('grpc-status-details-bin');
     const status = bytes instanceof Buffer ? loadProtocol().status.decode(bytes) : undefined;
-    return { code, message: details, reason: status?.failure.reason, fields: status?.failure.fields, retryDelayMs: status?.retryDelayMs };
+    const base64 = bytes instanceof Buffer ? bytes.toString('base64') : '';
+    return {
+      code,
+      message: details,
+      reason: status?.failure.reason,
+      fields: status?.failure.fields,
+      retryDelayMs: status?.retryDelayMs,
+      headerBytes: encodeURI(details).length + base64.length,
+    };
   }
   throw new Error('the call was not refused');
 }

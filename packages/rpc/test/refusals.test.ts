@@ -3,6 +3,7 @@ import { AppError, systemClock, type Failure } from '@volplane/base';
 import { loadProtocol } from '@volplane/wire';
 import { gate, rejection, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
+import { STATUS_BYTES_MAX } from '../src/status-text.js';
 import { FakeApi } from './fake-api.js';
 import { RawClient, refusal } from './raw-client.js';
 import { collect, patient, recordingLogger, RpcWorld, type LogLine } from './world.js';
@@ -165,16 +166,22 @@ describe('RPC refusals', () => {
     expect((await client.listVolumes({ pageSize: 2 }, patient())).volumes).to.have.length(2);
   });
 
-  it('cuts a refusal that would not fit into headers', async () => {
-    const holders = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`holder${String(index)}`, 'é'.repeat(400)]));
-    const thrown: Failure = { reason: 'VOLUME_ATTACHED', message: `held by ${'é'.repeat(5_000)}`, fields: holders };
-    api.before = () => {
-      throw AppError.fromFailure(thrown);
-    };
-    const seen = await refusal(get('data'));
-    expect(seen.reason).to.equal('VOLUME_ATTACHED');
-    expect(seen.fields).to.include({ truncated: 'true', holder0: 'é'.repeat(400) });
-    expect(seen.message).to.match(/^held by é+…$/);
+  it('cuts a refusal that clients would not take as headers', async () => {
+    const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`h${String(index)}`, 'n']));
+    const large = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`holder${String(index)}`, 'é'.repeat(400)]));
+    for (const text of ['a', 'a b ', 'é', '大', '😀']) {
+      for (const fields of [many, large]) {
+        const thrown: Failure = { reason: 'VOLUME_ATTACHED', message: `held by ${text.repeat(5_000)}`, fields };
+        api.before = () => {
+          throw AppError.fromFailure(thrown);
+        };
+        const seen = await refusal(get('data'));
+        expect(seen.headerBytes).to.be.within(STATUS_BYTES_MAX / 2, STATUS_BYTES_MAX);
+        expect(seen.reason).to.equal('VOLUME_ATTACHED');
+        expect(seen.message).to.match(/^held by .{100,}…$/u);
+        expect(seen.fields).to.include({ truncated: 'true', ...(fields === large ? { holder0: 'é'.repeat(400) } : { h0: 'n' }) });
+      }
+    }
   });
 
   it('refuses with text that is not valid Unicode, and still answers', async () => {
@@ -199,6 +206,25 @@ describe('RPC refusals', () => {
     expect((await watch.next()).value).to.deep.equal({ type: 'synced', revision: 1 });
     expect((await rejection(watch.next())).reason).to.equal('STORE_UNAVAILABLE');
     await waitFor(() => server.running('watch') === 0, { what: 'no watch runs' });
+  });
+
+  it('ends the source of a watch whose event cannot be written', async () => {
+    const ended = gate();
+    const faulty = new FakeApi();
+    faulty.watchVolumes = async function* (_, { signal }) {
+      try {
+        yield await Promise.resolve({ type: 'no such event', revision: 1 } as never);
+        yield await Promise.resolve({ type: 'synced' as const, revision: 2 });
+      } finally {
+        expect(signal.aborted).to.equal(true);
+        ended.open();
+      }
+    };
+    const server = await world.server(faulty);
+    const watch = world.client(server.addresses).watchVolumes({}, patient());
+    expect((await rejection(watch.next())).reason).to.equal('INTERNAL');
+    await ended.opened;
+    expect(server.running('watch')).to.equal(0);
   });
 
   it('ends the source of a watch when its caller goes away, even if it never looks at the signal', async () => {

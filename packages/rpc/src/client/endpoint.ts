@@ -53,8 +53,7 @@ export class Endpoint {
    * @throws AppError SHUTTING_DOWN after {@link close}
    */
   connected(untilMs: number, signal: AbortSignal): Promise<boolean> {
-    // Asking a closed channel to connect would wake it up again.
-    if (this.#closed) throw new AppError('SHUTTING_DOWN', 'this client is closed; nothing was begun');
+    if (this.#closed) throw closedClient();
     const channel = this.#client.getChannel();
     const state = channel.getConnectivityState(true);
     if (state !== connectivityState.CONNECTING && state !== connectivityState.IDLE) return Promise.resolve(true);
@@ -64,6 +63,12 @@ export class Endpoint {
       };
       const watch = (seen: connectivityState): void => {
         channel.watchConnectivityState(seen, untilMs, (error) => {
+          if (this.#closed) {
+            // Asking a closed channel to connect would wake it up again.
+            signal.removeEventListener('abort', onAbort);
+            reject(closedClient());
+            return;
+          }
           const now = channel.getConnectivityState(true);
           const waiting = now === connectivityState.CONNECTING || now === connectivityState.IDLE;
           if (waiting && error === undefined && !signal.aborted) {
@@ -164,6 +169,10 @@ export class Endpoint {
     if (isServiceError(error)) return new EndpointFailure(fromStatus(error, this.#codec, this.address));
     return new AppError('INTERNAL', `the call to ${this.address} failed in this process`, { address: this.address }, error);
   }
+}
+
+function closedClient(): AppError {
+  return new AppError('SHUTTING_DOWN', 'this client is closed; nothing was begun');
 }
 
 /** Sends until the source or the stream ends; waits where the server does not read. */

@@ -206,10 +206,11 @@ export class VolplaneClient implements VolplaneApi, Resource {
   ): AsyncGenerator<BatchResult> {
     const method = this.#protocol.volumes.createVolumes;
     const bounded = this.#bounded(context);
+    const deadlineMs = this.#clock.wallMs() + bounded.timeoutMs;
     // Only the connection can fail over: the requests are read once.
     const endpoint = await this.#failover.connect(bounded);
     const messages = batches(requests, (batch) => method.encodeRequest(batch));
-    const call = { path: method.path, deadlineMs: this.#clock.wallMs() + bounded.timeoutMs, context: bounded };
+    const call = { path: method.path, deadlineMs, context: bounded };
     try {
       for await (const bytes of endpoint.bidiStream(call, messages)) yield* decodeAnswer(method, bytes, endpoint.address);
     } catch (error) {

@@ -1,4 +1,4 @@
-import { AppError, type Clock } from '@volplane/base';
+import { AppError, toFailure, type Clock } from '@volplane/base';
 import type { CallContext } from '@volplane/engine';
 import type { Admission } from './admission.js';
 import { FOREVER_MS, type CallClass } from '../limits.js';
@@ -86,7 +86,8 @@ export class OpenCall implements CallContext {
   /** Ends the call with a failure, and the work for it. */
   end(error: unknown): void {
     if (this.#ended) return;
-    this.#finish(error instanceof AppError ? error : undefined, error);
+    // Also at a fault of ours: what still works for the call, such as the source of a watch, would go on for ever.
+    this.#finish(error instanceof AppError ? error : AppError.fromFailure(toFailure(error)), error);
     this.#options.refuse(error);
   }
 

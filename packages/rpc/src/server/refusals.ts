@@ -2,6 +2,7 @@ import { AppError, toFailure, type Failure, type Logger, type Random } from '@vo
 import type { StatusCodec } from '@volplane/wire';
 import { Metadata, type StatusObject } from '@grpc/grpc-js';
 import { DETAILS_KEY, retryDelayMsOf, statusOf } from '../status-map.js';
+import { statusText } from '../status-text.js';
 
 /** Turns whatever a call failed with into what its caller may see. What is a fault of ours is logged here, and only here. */
 export class Refusals {
@@ -37,24 +38,27 @@ export class Refusals {
 
 const LOG_ID_LENGTH = 12;
 
-/** The status travels in HTTP/2 headers, of which peers take 16 KiB and more; base64 and escapes need their share. */
-const MESSAGE_BYTES_MAX = 2_048;
-const FIELDS_BYTES_MAX = 8_192;
+/**
+ * With the message and what a status has beside them within {@link STATUS_BYTES_MAX}, base64 included. Each field takes some bytes of
+ * its own.
+ */
+const FIELDS_BYTES_MAX = 2_048;
+const FIELD_BYTES = 8;
 
 function bounded(failure: Failure): Failure {
   const { reason, message, fields } = failure;
-  const clippedMessage = clip(message, MESSAGE_BYTES_MAX);
+  const shownMessage = statusText(message);
   let leftBytes = FIELDS_BYTES_MAX;
-  for (const key in fields) leftBytes -= Buffer.byteLength(key) + Buffer.byteLength(fields[key] ?? '');
-  if (clippedMessage === message && leftBytes >= 0) return failure;
-  return { reason, message: clippedMessage, fields: leftBytes >= 0 ? fields : fewerFields(fields) };
+  for (const key in fields) leftBytes -= Buffer.byteLength(key) + Buffer.byteLength(fields[key] ?? '') + FIELD_BYTES;
+  if (shownMessage === message && leftBytes >= 0) return failure;
+  return { reason, message: shownMessage, fields: leftBytes >= 0 ? fields : fewerFields(fields) };
 }
 
 function fewerFields(fields: Readonly<Record<string, string>>): Record<string, string> {
   const kept: Record<string, string> = { truncated: 'true' };
-  let leftBytes = FIELDS_BYTES_MAX;
+  let leftBytes = FIELDS_BYTES_MAX - TRUNCATED_BYTES;
   for (const [key, value] of Object.entries(fields)) {
-    leftBytes -= Buffer.byteLength(key);
+    leftBytes -= Buffer.byteLength(key) + FIELD_BYTES;
     if (leftBytes <= 0) break;
     kept[key] = clip(value, leftBytes);
     leftBytes -= Buffer.byteLength(value);
@@ -62,11 +66,11 @@ function fewerFields(fields: Readonly<Record<string, string>>): Record<string, s
   return kept;
 }
 
-/** Also mends lone surrogates, at which grpc-js throws when it escapes the message. */
+const TRUNCATED_BYTES = Buffer.byteLength('truncated' + 'true') + FIELD_BYTES;
+
 function clip(text: string, bytesMax: number): string {
-  if (text.length * 3 <= bytesMax && !LONE_SURROGATE.test(text)) return text;
   const bytes = Buffer.from(text);
-  if (bytes.byteLength <= bytesMax) return bytes.toString();
+  if (bytes.byteLength <= bytesMax) return text;
   // The cut may fall inside a character: what is left of it is dropped.
   return (
     bytes
@@ -77,4 +81,3 @@ function clip(text: string, bytesMax: number): string {
 }
 
 const ELLIPSIS_BYTES = 3;
-const LONE_SURROGATE = /\p{Surrogate}/u;

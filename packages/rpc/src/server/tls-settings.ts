@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { AppError } from '@volplane/base';
 import type { ServerTls } from './rpc-server.js';
 
 /** The settings of a process that say how its gRPC door is guarded: paths of PEM files; empty = not set. */
@@ -8,10 +9,25 @@ export interface DoorSettings {
   readonly tlsClientCa: string;
 }
 
-/** @throws Node's own error when a file cannot be read */
+/**
+ * @throws AppError INVALID_ARGUMENT for a part of the settings that means nothing alone: a door that was meant to be guarded must not
+ * open in clear text. Node's own error when a file cannot be read
+ */
 export function tlsFrom(settings: DoorSettings): { readonly tls?: ServerTls } {
   const { tlsCert, tlsKey, tlsClientCa } = settings;
-  if (tlsCert === '') return {};
+  if ((tlsCert === '') !== (tlsKey === '')) {
+    throw new AppError('INVALID_ARGUMENT', 'the certificate of the gRPC door needs its key: give --tls-cert and --tls-key together', {
+      field: tlsKey === '' ? 'tls-key' : 'tls-cert',
+    });
+  }
+  if (tlsCert === '') {
+    if (tlsClientCa === '') return {};
+    throw new AppError(
+      'INVALID_ARGUMENT',
+      'callers cannot be asked for certificates in clear text: with --tls-client-ca give --tls-cert and --tls-key of the gRPC door too',
+      { field: 'tls-cert' },
+    );
+  }
   const clientCa = tlsClientCa === '' ? {} : { clientCa: readFileSync(tlsClientCa) };
   return { tls: { cert: readFileSync(tlsCert), key: readFileSync(tlsKey), ...clientCa } };
 }
