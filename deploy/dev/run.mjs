@@ -16,6 +16,9 @@ import { ROOT } from './setup/workspace.mjs';
 /** What shells use for a process that a signal ended is 128 and its number; one number says enough here. */
 const SIGNAL_EXIT_CODE = 128;
 
+/** How soon a program ends after whoever started it. */
+const LOOK_MS = 1_000;
+
 try {
   const [program = '', ...args] = process.argv.slice(2);
   const env = await setUp();
@@ -36,6 +39,11 @@ async function run(program, args, env) {
   const child = spawn(process.execPath, loaded, { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'], detached: true });
   const passOn = (/** @type {NodeJS.Signals} */ signal) => child.kill(signal);
   process.on('SIGINT', passOn).on('SIGTERM', passOn).on('SIGHUP', passOn);
+  // npm passes SIGTERM to the shell between, and that ends alone.
+  const starter = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== starter) passOn('SIGTERM');
+  }, LOOK_MS).unref();
   return await new Promise((resolve, reject) => {
     child.once('error', reject).once('exit', (code, signal) => {
       endGroup(child.pid ?? 0);

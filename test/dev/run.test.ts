@@ -16,6 +16,26 @@ describe('run.mjs', () => {
     await waitFor(() => hasEnded(pid), { what: 'the child of the program has ended' });
   });
 
+  it('ends the program when whoever started it is gone: npm passes a signal to a shell, and that passes it to nobody', async () => {
+    const shell = spawn('sh', ['-c', `${process.execPath} ${RUN} test/dev/support/stays.ts; true`], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let said = '';
+    shell.stdout.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    const pid = await waitFor(() => Promise.resolve(/^([0-9]+)$/m.exec(said)?.[1] ?? false), {
+      what: 'the program runs',
+      timeoutMs: 120_000,
+    });
+    shell.kill('SIGTERM');
+    try {
+      await waitFor(() => hasEnded(Number(pid)), { what: 'the program has ended' });
+    } finally {
+      if (!(await hasEnded(Number(pid)))) process.kill(Number(pid), 'SIGKILL');
+    }
+  });
+
   it('says what is missing', async () => {
     const { code, stderr } = await run('test/nowhere.ts');
     expect(code).to.not.equal(0);

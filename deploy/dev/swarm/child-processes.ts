@@ -17,8 +17,8 @@ export interface Child {
   readonly name: string;
   readonly pid: number;
   readonly logFile: string;
-  /** Resolves with the exit code when it has ended; -1 for a signal. */
-  readonly ended: Promise<number>;
+  /** Resolves when it has ended, with how: `with code 1`, `by SIGKILL`. */
+  readonly ended: Promise<string>;
   /** SIGTERM, and SIGKILL when it has not ended within {@link STOP_MS}. Ended already: fine. */
   stop(): Promise<void>;
 }
@@ -42,18 +42,16 @@ export class ChildProcesses {
     const spawned = spawn(command.command, command.args, { stdio: ['ignore', descriptor, descriptor], env: command.env ?? process.env });
     closeSync(descriptor);
     const child = this.#toChild(spawned, command.name, logFile);
-    let endedWith: number | undefined;
-    const ended = child.ended.then((code) => {
-      endedWith = code;
+    let endedHow: string | undefined;
+    const ended = child.ended.then((how) => {
+      endedHow = how;
     });
     await Promise.race([
       ended,
-      waitFor(async () => endedWith !== undefined || (await isReady(child)), { timeoutMs: READY_MS, what: `${command.name} to be ready` }),
+      waitFor(async () => endedHow !== undefined || (await isReady(child)), { timeoutMs: READY_MS, what: `${command.name} to be ready` }),
     ]);
-    if (endedWith !== undefined)
-      throw new Error(
-        `${command.name} ended with code ${String(endedWith)} before it was ready; the end of ${logFile}:\n${await tail(logFile)}`,
-      );
+    if (endedHow !== undefined)
+      throw new Error(`${command.name} ended ${endedHow} before it was ready; the end of ${logFile}:\n${await tail(logFile)}`);
     return child;
   }
 
@@ -67,13 +65,13 @@ export class ChildProcesses {
   }
 
   #toChild(spawned: ChildProcess, name: string, logFile: string): Child {
-    const ended = new Promise<number>((resolve) => {
-      spawned.once('exit', (code) => {
+    const ended = new Promise<string>((resolve) => {
+      spawned.once('exit', (code, signal) => {
         this.#watchdog.stdin?.write(`-${String(spawned.pid)}\n`);
-        resolve(code ?? -1);
+        resolve(signal === null ? `with code ${String(code)}` : `by ${signal}`);
       });
-      spawned.once('error', () => {
-        resolve(-1);
+      spawned.once('error', (error) => {
+        resolve(`without having begun (${error.message})`);
       });
     });
     this.#watchdog.stdin?.write(`+${String(spawned.pid)}\n`);

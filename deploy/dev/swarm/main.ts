@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Swarm } from './swarm.js';
 import { readSwarmOptions } from './swarm-options.js';
-import { walk } from './walk.js';
+import { etcdctl, walk } from './walk.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const say = (line: string): void => {
@@ -30,11 +30,18 @@ async function main(swarmOptions: Exclude<typeof options, { readonly print: stri
     const passed = await Promise.race([walk(swarm, say), asked.then(() => true)]);
     if (swarmOptions.once) return passed ? 0 : 1;
     printAddresses(swarm, swarmOptions.folder);
-    const died = Promise.race(swarm.children.map((child) => child.ended.then((code) => ({ child, code }))));
-    const end = await Promise.race([asked, died]);
-    if (end === undefined) return passed ? 0 : 1;
-    say(`${end.child.name} ended with code ${String(end.code)}; see ${end.child.logFile}`);
-    return 1;
+    // Whoever ends one of them wants to see what the others do without it.
+    let isAsked = false;
+    for (const { name, ended, logFile } of swarm.children) {
+      ended
+        .then((how) => {
+          if (!isAsked) say(`${name} ended ${how}; the others go on. Its log is ${logFile}`);
+        })
+        .catch(() => undefined);
+    }
+    await asked;
+    isAsked = true;
+    return passed ? 0 : 1;
   } finally {
     say('Stopping the swarm …');
     await swarm.stop();
@@ -58,8 +65,9 @@ function printAddresses(swarm: Swarm, folder: string): void {
   say('The swarm stays up until Ctrl-C:');
   say(`  managers (gRPC)  ${managers.join('  ')}`);
   for (const agent of agents) say(`  agent ${agent.node}     ${agent.address}  ${agent.socket}`);
-  say(`  etcd             ${etcd}      ETCDCTL_API=3 etcdctl --endpoints=${etcd} get --prefix /volplane/`);
+  say(`  etcd             ${etcd}      ETCDCTL_API=3 ${etcdctl()} --endpoints=${etcd} get --prefix /volplane/`);
   say(`  NATS             ${nats}`);
   say(`  logs and data    ${folder}`);
-  say(`  try              VOLPLANE_ADDRESS=${managers.join(',')} npx volctl ls   (in this folder)`);
+  say(`  processes        ${swarm.children.map(({ name, pid }) => `${name} ${String(pid)}`).join(', ')}`);
+  say(`  try              VOLPLANE_ADDRESS=${managers.join(',')} npx volctl nodes   (in this folder; volctl --help shows more)`);
 }

@@ -210,7 +210,8 @@ function expectEqual(actual: unknown, expected: unknown, what: string): void {
   if (actual !== expected) throw new Error(`${what} is ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
 }
 
-function etcdctl(): string {
+/** The program beside the etcd that the swarm runs. */
+export function etcdctl(): string {
   const etcd = process.env['VOLPLANE_BIN_ETCD'];
   return process.env['VOLPLANE_BIN_ETCDCTL'] ?? (etcd === undefined ? 'etcdctl' : `${etcd}ctl`);
 }

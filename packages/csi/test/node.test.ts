@@ -159,6 +159,24 @@ describe('csi node', () => {
       expect(world.uses(volume)).to.deep.equal([]);
     });
 
+    it('of a volume that fails as soon as it is mounted leaves no use behind that would keep it from other nodes', async () => {
+      const volume = await world.createVolume('v1');
+      world.host.resolveFault = refusal('DRIVER_UNAVAILABLE');
+      await world.refused('UNAVAILABLE', 'NodePublishVolume', publish(volume));
+      expect(world.uses(volume)).to.deep.equal([]);
+    });
+
+    it('again, when the target does not show what the driver has now, keeps the use of before', async () => {
+      const volume = await world.createVolume('v1');
+      await world.call('NodePublishVolume', publish(volume));
+      const [shown] = world.host.mounts.splice(-1);
+      world.host.mounts.push({ ...(shown ?? mountEntry({})), root: '/of-an-earlier-life' });
+      await world.refused('FAILED_PRECONDITION', 'NodePublishVolume', publish(volume));
+      expect(world.uses(volume)).to.have.length(1);
+      await world.call('NodeUnpublishVolume', unpublish(volume));
+      expect(world.uses(volume)).to.deep.equal([]);
+    });
+
     it('whose outcome is unknown keeps the use, so that no other node gets the volume meanwhile', async () => {
       const volume = await world.createVolume('v1');
       world.host.bindFault = refusal('DEADLINE_EXCEEDED');

@@ -1,5 +1,5 @@
 import { AppError, backoffMs, hasReason, isUnknownOutcome, sleep, withTimeout, type Clock, type Logger, type Random } from '@volplane/base';
-import { quote, type DriverName, type NodeName, type Scope, type VolumeFilter, type VolumeView } from '@volplane/domain';
+import { maskedOptions, quote, type DriverName, type NodeName, type Scope, type VolumeFilter, type VolumeView } from '@volplane/domain';
 import type { CallContext, VolumesApi } from '@volplane/engine';
 import { parseCreateOptions } from './create-options.js';
 import type { Reply } from './plugin-protocol.js';
@@ -318,7 +318,7 @@ function toPluginVolume(view: VolumeView, note?: string): PluginVolume {
       epoch: view.epoch,
       accessMode: view.accessMode,
       takeover: view.takeover,
-      options: view.options,
+      options: maskedOptions(view.options),
       labels: view.labels,
       attachments: attachments.map(({ node, mode, epoch, since }) => ({ node, mode, epoch, since })),
       mountIds,

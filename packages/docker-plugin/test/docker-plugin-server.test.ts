@@ -83,6 +83,14 @@ describe('docker plugin server', () => {
       expect(volume.Status['attachments']).to.deep.equal([{ node: 'n1', mode: 'rw', epoch: 1, since: '2026-01-02T03:04:05.000Z' }]);
     });
 
+    it('hides the secrets among the options', async () => {
+      await create('data', { o: 'username=u,password=hunter2', token: 'hunter3' });
+      expect(cluster.volumes.get('data')?.options).to.deep.equal({ o: 'username=u,password=hunter2', token: 'hunter3' });
+      const { body } = await call('Get', { Name: 'data' });
+      expect(body['Volume']).to.have.nested.property('Status.options').that.deep.equals({ o: 'username=u,password=***', token: '***' });
+      expect(JSON.stringify(body)).not.to.include('hunter');
+    });
+
     it('matches keys without regard to case and ignores unknown ones', async () => {
       expect((await call('Create', { name: 'data', OPTS: { server: 'a' }, Surprise: [1] })).status).to.equal(200);
       expect((await call('Mount', { NAME: 'data', id: ID })).status).to.equal(200);

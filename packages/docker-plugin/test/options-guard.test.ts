@@ -52,6 +52,16 @@ describe('guard of options', () => {
     expect(body['Msg']).to.contain('[VOLUME_CONFLICT]');
   });
 
+  it('compares secrets, and shows none: engines log what is refused', async () => {
+    const opts = { o: 'username=u,password=hunter2' };
+    await callPlugin(join(folder, 'volplane.sock'), 'VolumeDriver.Create', { Name: 'secret', Opts: opts });
+    expect((await create(opts, 'volplane', 'secret')).body['Allow']).to.equal(true);
+    const { body } = await create({ o: 'username=u,password=hunter3', token: 'hunter4' }, 'volplane', 'secret');
+    expect(body['Allow']).to.equal(false);
+    expect(body['Msg']).to.include('o is "username=u,password=***", the request says "username=u,password=***"');
+    expect(body['Msg']).not.to.include('hunter');
+  });
+
   it('lets everything else go by', async () => {
     for (const reply of [
       await create({ server: 'a', path: '/x', size: '1g' }),

@@ -48,6 +48,14 @@ describe('plan of an import', () => {
     expect(sized?.reason).to.contain('10g');
   });
 
+  it('finds a volume adopted whose options hold a secret, which no answer of the cluster shows', async () => {
+    const options = { type: 'cifs', o: 'username=u,password=hunter2', device: '//files/share' };
+    const shown = { ...options, o: 'username=u,password=***' };
+    const view = await new FakeCluster().api('n1').createVolume({ name: 'old-data', driver: 'local', options: shown, node: 'n1' }, CONTEXT);
+    const [entry] = plan({ volumes: [found('data', { options })], existing: [view], prefix: 'new-' });
+    expect(entry).to.include({ action: 'done', name: 'old-data' });
+  });
+
   it('adopts the volumes of a plugin under the names that it has', () => {
     const [entry] = plan({
       volumes: [found('data', { driver: 'rexray:latest', scope: 'global', options: { size: '5' } })],

@@ -1,6 +1,6 @@
 import { AppError, silentLogger, systemClock } from '@volplane/base';
 import { parseMountTable } from '@volplane/host';
-import { rejection } from '@volplane/testkit';
+import { ManualClock, rejection, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
 import type { EngineContainer } from '../src/engine/engine-client.js';
 import { showsFolder } from '../src/engine/foreign-mounts.js';
@@ -48,7 +48,7 @@ describe('use reconciler', () => {
   let elsewhere: boolean;
   let learnable: boolean;
 
-  const reconciler = (): UseReconciler =>
+  const reconciler = (more: Partial<ConstructorParameters<typeof UseReconciler>[0]> = {}): UseReconciler =>
     new UseReconciler({
       plugins: [
         {
@@ -72,6 +72,7 @@ describe('use reconciler', () => {
       isMountedElsewhere: async () => elsewhere,
       clock: systemClock,
       log: silentLogger,
+      ...more,
     });
 
   beforeEach(() => {
@@ -105,6 +106,31 @@ describe('use reconciler', () => {
     containers = new AppError('DRIVER_UNAVAILABLE', 'the engine is away');
     expect((await rejection(looking.look(CALM))).message).to.equal('the engine is away');
     expect(ended).to.deep.equal([]);
+  });
+
+  it('says once that an engine cannot be asked, and once that it can again', async () => {
+    const clock = new ManualClock();
+    const said: string[] = [];
+    const note = (message: string): void => {
+      said.push(message);
+    };
+    const stop = new AbortController();
+    const looking = reconciler({ clock, log: { ...silentLogger, warn: note, info: note } });
+    containers = new AppError('DRIVER_UNAVAILABLE', 'the engine is away');
+    const running = looking.run(stop.signal);
+    const next = async (): Promise<void> => {
+      await waitFor(() => clock.waiting > 0, { what: 'a look has ended' });
+      await clock.advance(60_000);
+    };
+    await next();
+    await next();
+    expect(said).to.deep.equal(['uses of volumes cannot be compared with the containers that run']);
+    containers = [];
+    await next();
+    await next();
+    expect(said.slice(1)).to.deep.equal(['uses of volumes are compared with the containers that run again']);
+    stop.abort();
+    await running;
   });
 
   it('ends nothing that the kernel shows mounted elsewhere', async () => {

@@ -17,7 +17,7 @@ import { registerWatch } from './commands/watch.js';
 import { CTL_SETTINGS, ENVIRONMENT_PREFIX } from './config.js';
 import { EXIT_CODES, exitHelp, exitOf, type ExitName } from './exit-codes.js';
 import { Session, type Io } from './session.js';
-import { failureJson, failureOf, failureText } from './text/failure.js';
+import { shownFailure } from './text/failure.js';
 
 export interface CliOptions {
   /** Without the program's name. */
@@ -35,15 +35,32 @@ export async function runCli(options: CliOptions): Promise<number> {
     await program.parseAsync([...options.argv], { from: 'user' });
     return EXIT_CODES[run.exit].code;
   } catch (error) {
-    // Commander has told its own refusals; help and version end so too, with 0.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.ok.code : EXIT_CODES.usage.code;
-    return EXIT_CODES[run.tell(error)].code;
+    if (!(error instanceof CommanderError)) return EXIT_CODES[run.tell(error)].code;
+    // Help and version end so too; and without a command Commander has shown the help.
+    if (error.exitCode === 0) return EXIT_CODES.ok.code;
+    if (wantsJson(options)) run.tell(usageFault(error));
+    return EXIT_CODES.usage.code;
   }
 }
 
+/** A refusal of Commander's as one of ours. */
+function usageFault({ code, message }: CommanderError): AppError {
+  const text = code === 'commander.help' ? 'no command was given; volctl --help shows every command' : message.replace(/^error: /, '');
+  return new AppError('INVALID_ARGUMENT', text, { field: 'arguments' });
+}
+
+/** Whether failures go to a program. Read before anything else, because a command that is not understood is refused so as well. */
+function wantsJson({ argv, env }: CliOptions): boolean {
+  const given = argv.findLastIndex((word) => word === OUTPUT || word.startsWith(`${OUTPUT}=`));
+  const word = argv[given] ?? '';
+  const value = given < 0 ? env[variableOf('output')] : word === OUTPUT ? argv[given + 1] : word.slice(OUTPUT.length + 1);
+  return value === 'json';
+}
+
+const OUTPUT = '--output';
+
 class Run {
   exit: ExitName = 'ok';
-  #json = false;
   readonly #options: CliOptions;
 
   constructor(options: CliOptions) {
@@ -66,9 +83,9 @@ class Run {
 
   /** Tells what a command failed with. @returns how it ends */
   tell(error: unknown): ExitName {
-    const failure = failureOf(error);
-    this.#options.io.err(`${this.#json ? JSON.stringify(failureJson(failure)) : failureText(failure)}\n`);
-    return this.#options.io.signal.aborted ? 'interrupted' : exitOf(AppError.fromFailure(failure));
+    this.#options.io.err(shownFailure(error, wantsJson(this.#options)));
+    if (this.#options.io.signal.aborted) return 'interrupted';
+    return error instanceof AppError ? exitOf(error) : 'fault';
   }
 
   #open(command: Command): Session {
@@ -81,17 +98,19 @@ class Run {
     if (read.type !== 'settings') {
       throw new AppError('INVALID_ARGUMENT', read.type === 'faults' ? read.faults.join('; ') : 'no settings', { field: 'settings' });
     }
-    this.#json = read.settings.output === 'json';
     return new Session(read.settings, this.#options.io);
   }
 }
 
-function buildProgram({ io, version }: CliOptions, act: Act): Command {
+function buildProgram(options: CliOptions, act: Act): Command {
+  const { io, version } = options;
+  // For programs the refusal is told as one value, at the end.
+  const json = wantsJson(options);
   const program = new Command('volctl')
     .description('Asks the managers and agents of Volplane about volumes, and tells them what to do.')
     .version(version)
     .exitOverride()
-    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .configureOutput({ writeOut: io.out, writeErr: json ? () => undefined : io.err })
     .showHelpAfterError('(volctl --help shows every command, volctl COMMAND --help its options)')
     .addHelpText('after', `\n${exitHelp()}\n\nEvery command can be run again after exit code 4: all of them are idempotent.`);
   for (const [key, { help, fallback }] of Object.entries(CTL_SETTINGS)) {
@@ -123,9 +142,13 @@ function buildProgram({ io, version }: CliOptions, act: Act): Command {
 function inheritSettings(parent: Command): void {
   for (const command of parent.commands) {
     command.copyInheritedSettings(parent);
+    command.addHelpText('after', `\n${SETTINGS_HINT}`);
     inheritSettings(command);
   }
 }
+
+const SETTINGS_HINT =
+  'Every command also takes --address, --output json and the other settings that volctl --help shows, beside the exit codes.';
 
 const flagOf = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 const variableOf = (key: string): string => `${ENVIRONMENT_PREFIX}_${flagOf(key).replaceAll('-', '_').toUpperCase()}`;

@@ -9,7 +9,11 @@ export const CTL_SETTINGS = {
   },
   timeoutMs: { help: 'How long one call may take, in milliseconds; 1 to 600000.', fallback: '30000', parse: integer(1, 600_000) },
   output: { help: 'table for people, json for programs.', fallback: 'table', parse: oneOf('table', 'json') },
-  tlsCa: { help: 'PEM file: authority of the server’s certificate; given, TLS is demanded.', fallback: '', parse: text },
+  tlsCa: {
+    help: 'PEM file: authority of the server’s certificate. With any of these four TLS is demanded; without this one by the authorities of the system.',
+    fallback: '',
+    parse: text,
+  },
   tlsCert: { help: 'PEM file: certificate to show to the server.', fallback: '', parse: text },
   tlsKey: { help: 'PEM file: key of that certificate.', fallback: '', parse: text },
   tlsServerName: { help: 'Name in the server’s certificate, where it is not the address.', fallback: '', parse: text },

@@ -13,6 +13,9 @@ process.once('SIGTERM', onInterrupt);
 // The reader of a pipe has seen enough.
 process.stdout.on('error', onInterrupt);
 
+// Warnings for the authors of libraries, such as Node's about a TLS address without a name: nobody in front of volctl can act on them.
+process.noDeprecation = true;
+
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { readonly version: string }; // our own file
 let input: NodeJS.ReadStream | undefined;
 

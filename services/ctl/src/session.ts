@@ -82,7 +82,8 @@ const FOREVER_MS = 2 ** 31 - 1;
 
 function tlsOf(settings: CtlSettings): { readonly tls?: ClientTls } {
   const { tlsCa, tlsCert, tlsKey, tlsServerName } = settings;
-  if (tlsCa === '' && tlsCert === '') return {};
+  // Who gave any of them wants TLS: nothing goes out in clear text because another one was forgotten.
+  if (tlsCa === '' && tlsCert === '' && tlsKey === '' && tlsServerName === '') return {};
   if ((tlsCert === '') !== (tlsKey === '')) {
     throw new AppError('INVALID_ARGUMENT', 'a certificate needs its key: give --tls-cert and --tls-key together', { field: 'tls-key' });
   }

@@ -77,9 +77,39 @@ describe('volctl program', () => {
     expect((await ctl('create-many', join(folder, 'none'))).code).to.equal(2);
   });
 
+  it('creates more than one stream takes, at the pace of the input, and says what was done before a fault', async () => {
+    const lines = Array.from({ length: 600 }, (_, index) => `{"name":"data${String(index).padStart(3, '0')}"}\n`);
+    const run = await volctl(['create-many', '-'], { env: { VOLPLANE_ADDRESS: address() }, input: `${lines.join('')}{"name":5}\n` });
+    expect(run.code).to.equal(6);
+    expect(run.stdout.trimEnd().split('\n')).to.have.length(500);
+    expect(run.stderr).to.include('line 601');
+    expect(api.volumes.size).to.equal(500);
+  });
+
+  it('counts the volumes of the whole file for programs', async () => {
+    const input = Array.from({ length: 501 }, (_, index) => `{"name":"data${String(index)}"}\n`).join('');
+    const run = await volctl(['create-many', '-', '--output', 'json'], { env: { VOLPLANE_ADDRESS: address() }, input });
+    const indexes = run.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { readonly index: number }).index);
+    expect(indexes.toSorted((one, other) => one - other)).to.deep.equal(Array.from({ length: 501 }, (_, index) => index));
+  });
+
   it('does not wait for its input when the call has failed', async () => {
     const run = await volctl(['create-many', '-'], { env: { VOLPLANE_ADDRESS: '127.0.0.1:1' }, keepInputOpen: true });
     expect(run.code).to.equal(4);
+  });
+
+  it('says why no TLS connection came about, and nothing of what only authors of libraries can mend', async function () {
+    if (!(await hasTool('openssl'))) this.skip();
+    const authority = join(folder, 'ca.pem');
+    const words = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=ca';
+    await promisify(execFile)('openssl', [...words.split(' '), '-keyout', join(folder, 'ca.key'), '-out', authority]);
+    const run = await ctl('ls', '--tls-ca', authority);
+    expect(run).to.include({ code: 4, stdout: '' });
+    expect(run.stderr).to.match(/^Cause: No connection established.*wrong version number/m);
+    expect(run.stderr).not.to.include('Deprecation');
   });
 
   it('ends in silence when the reader of its output has seen enough', async () => {

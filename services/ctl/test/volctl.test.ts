@@ -80,7 +80,8 @@ describe('volctl commands', () => {
       '-q',
     );
     expect(run.stdout.trimEnd().split('\n')).to.have.length(501);
-    expect(run.stderr).to.include('no answer from b').and.include('node b did not answer');
+    // The warning says what became of the volumes of a silent node: the manager shows them as last known.
+    expect(run.stderr).to.equal('volctl: node b did not answer\n');
     expect(api.callsOf('listVolumes')[0]?.request).to.deep.equal({
       pageSize: 500,
       filter: { namePrefix: 'data', dangling: true, labels: { app: '' }, scope: 'global', drivers: ['shared'] },
@@ -92,7 +93,9 @@ describe('volctl commands', () => {
 
   it('inspects, labels, expands, transfers, forgets', async () => {
     await api.createVolume({ name: 'data', labels: { old: '1' } }, CONTEXT);
-    await ok('label', 'data', 'app=db', 'old-', '--takeover', 'lease');
+    expect(await ok('label', 'data', 'app=db', 'old-', '--takeover', 'lease'))
+      .to.match(/^takeover: +lease$/m)
+      .and.match(/^labels:\n {2}app=db$/m);
     expect(requestOf('updateLabels')).to.deep.equal({ name: 'data', set: { app: 'db' }, drop: ['old'], takeover: 'lease' });
     await ok('expand', 'data', '20g');
     await ok('transfer', 'data', 'b');
@@ -162,6 +165,9 @@ describe('volctl commands', () => {
     const run = await runHere(['ls'], { env: { VOLPLANE_ADDRESS: '127.0.0.1:1,unix:/nowhere.sock' } });
     expect(run.code).to.equal(4);
     expect(run.stderr).to.include('UNREACHABLE').and.include('127.0.0.1:1, unix:/nowhere.sock');
+    expect(run.stderr).to.match(/^Cause: .*ENOENT/m);
+    const forPrograms = await runHere(['ls', '--output', 'json'], { env: { VOLPLANE_ADDRESS: '127.0.0.1:1' } });
+    expect(JSON.parse(forPrograms.stderr)).to.have.nested.property('error.cause').that.includes('ECONNREFUSED');
   });
 
   it('asks the next address, given as a flag, when the first does not answer', async () => {
@@ -205,6 +211,9 @@ describe('volctl commands', () => {
       'node-lost a --confirm r42',
       'ls --tls-ca /nowhere.pem',
       'ls --tls-cert /nowhere.pem',
+      'ls --tls-key /nowhere.pem',
+      'rm one two --uid 5',
+      'label data',
     ];
     for (const words of wrong) {
       const run = await ctl(...words.split(' '));
@@ -212,6 +221,31 @@ describe('volctl commands', () => {
       expect(run.stderr, words).not.to.equal('');
     }
     expect(api.calls).to.deep.equal([]);
+  });
+
+  it('sends nothing in clear text when any of the TLS settings was given', async () => {
+    expect((await ctl('ls', '--tls-server-name', 'manager')).code).to.equal(4);
+    expect(api.calls).to.deep.equal([]);
+  });
+
+  it('refuses in JSON for programs, also what it does not understand', async () => {
+    const wrong = [
+      'mount data',
+      'frobnicate',
+      'ls --timeout-ms 0',
+      'ls --tls-cert /nowhere.pem',
+      'ls --output=json --frob',
+      'snapshot',
+      '',
+    ];
+    for (const words of wrong) {
+      const json = words.includes('json') ? [] : ['--output', 'json'];
+      const run = await ctl(...json, ...(words === '' ? [] : words.split(' ')));
+      expect(run, words).to.include({ code: 2, stdout: '' });
+      expect(JSON.parse(run.stderr), words).to.have.property('error').that.includes({ reason: 'INVALID_ARGUMENT', kind: 'invalid' });
+    }
+    const byVariable = await runHere(['mount', 'data'], { env: { VOLPLANE_OUTPUT: 'json' } });
+    expect(JSON.parse(byVariable.stderr)).to.have.nested.property('error.message').that.includes('--id');
   });
 
   it('ends an attachment on an operator’s word, or on evidence', async () => {
@@ -244,8 +278,11 @@ describe('volctl commands', () => {
   });
 
   it('shows drivers, their options and their room', async () => {
-    expect(await ok('drivers')).to.match(/^shared +global +\S+ +manual,lease +size,expand,snapshot,abort +a,b$/m);
-    expect(await ok('drivers', '--options', '--node', 'a')).to.include('quota: bytes that the folder may hold');
+    expect(await ok('drivers')).to.match(/^shared +global +single-node-writer +manual,lease +size,expand,snapshot,abort +a,b$/m);
+    expect(await ok('drivers', '--options', '--node', 'a'))
+      .to.include('quota: bytes that the folder may hold')
+      .and.match(/^access modes: +single-node-writer, multi-node-multi-writer$/m)
+      .and.match(/^takeover: +manual, lease$/m);
     expect(await ok('capacity', 'shared')).to.match(/^available: +931.3 GiB$/m);
   });
 
@@ -274,7 +311,11 @@ describe('volctl commands', () => {
   it('tells its exit codes in the help, and its version', async () => {
     expect(await ok('--help')).to.match(/Exit codes:\n {2}0 +done\n {2}1 +refused/);
     expect(await ok('--version')).to.equal('0.1.0\n');
-    expect(await ok('create', '--help')).to.include('--access-mode');
+    expect(await ok('create', '--help'))
+      .to.include('--access-mode')
+      .and.include('--output json')
+      .and.include('volctl --help');
+    expect(await ok('mount', '--help')).to.match(/--id <mount-id> +required: /);
   });
 
   describe('completion', () => {

@@ -51,12 +51,17 @@ export async function publishVolume(node: NodeContext, request: NodePublishReque
   requireFit(view, target, id, isSingle);
   const mode = mountModeOf(capability, view.accessMode, request.readonly);
   const mount = await node.api.mountVolume({ ...refHere(node, view), mountId: id, mode }, context);
-  const source = await node.host.resolve(mount.path);
+  let source: string | undefined;
   try {
+    source = await node.host.resolve(mount.path);
     await show(node, view, { source, target, capability, mode });
   } catch (error) {
-    // While it may be shown there, now or in a moment, the use stays: without it the volume may go to another node.
-    const isShown = isUnknownOutcome(error) || findBind(await node.host.table(), source, target) !== undefined;
+    // While it may be shown there, now or in a moment, the use stays: without it the volume may go to another node. One from an earlier
+    // call stays beside whatever is mounted there: the driver may have shown the volume by another path then.
+    const table = await node.host.table();
+    const isTaken = table.some((entry) => entry.target === target);
+    const isOurs = source !== undefined && findBind(table, source, target) !== undefined;
+    const isShown = isUnknownOutcome(error) || isOurs || (isTaken && (view.mountIds ?? []).some((known) => known === id));
     if (!isShown) await node.api.unmountVolume({ ...refHere(node, view), mountId: id }, context);
     throw error;
   }

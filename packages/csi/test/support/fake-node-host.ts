@@ -9,6 +9,8 @@ export class FakeNodeHost implements NodeHost {
   readonly groups = new Map<string, number>();
   /** Thrown by the next bind. */
   bindFault: Error | undefined;
+  /** Thrown by the next look for where a path leads. */
+  resolveFault: Error | undefined;
   #ids = 1;
 
   async table(): Promise<readonly MountEntry[]> {
@@ -45,6 +47,9 @@ export class FakeNodeHost implements NodeHost {
   }
 
   async resolve(path: string): Promise<string> {
+    const fault = this.resolveFault;
+    this.resolveFault = undefined;
+    if (fault !== undefined) throw fault;
     return path;
   }
 

@@ -62,11 +62,7 @@ export class EngineClient {
     const stop = new AbortController();
     try {
       const onTimeout = (): Error => unavailable(`no answer within ${String(TIMEOUT_MS / 1000)} s`);
-      const text = await withTimeout(this.#clock, getText(this.#socketPath, path, stop.signal), {
-        timeoutMs: TIMEOUT_MS,
-        onTimeout,
-        signal,
-      });
+      const text = await withTimeout(this.#clock, ask(this.#socketPath, path, stop.signal), { timeoutMs: TIMEOUT_MS, onTimeout, signal });
       return schema.parse(JSON.parse(text));
     } catch (error) {
       throw error instanceof AppError ? error : unavailable(errorText(error).slice(0, 300));
@@ -97,8 +93,8 @@ const TIMEOUT_MS = 30_000;
 /** Tens of thousands of containers. */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Spoken by every engine since 17.06, and by those that dropped older versions. */
-const API_VERSION = 'v1.41';
+/** Of engines that do not say which they speak: those up to 20.10 spoke every older one. */
+const OLD_API_VERSION = '1.41';
 
 const CONTAINERS = z.array(
   z.object({
@@ -127,26 +123,40 @@ const VOLUMES = z.object({
   Warnings: z.array(z.string()).nullish(),
 });
 
-function getText(socketPath: string, path: string, signal: AbortSignal): Promise<string> {
+/**
+ * Asks in the version that the engine speaks. Each release of an engine refuses versions that are newer, and some that are older (29.0 those
+ * below 1.44); what is read here has been the same in all of them. Asked anew each time: engines are upgraded under a running agent.
+ */
+async function ask(socketPath: string, path: string, signal: AbortSignal): Promise<string> {
+  const { version } = await get(socketPath, '/_ping', signal);
+  return (await get(socketPath, `/v${version ?? OLD_API_VERSION}${path}`, signal)).text;
+}
+
+interface EngineAnswer {
+  readonly text: string;
+  /** The newest version that the engine speaks, as `1.52`. */
+  readonly version?: string;
+}
+
+function get(socketPath: string, path: string, signal: AbortSignal): Promise<EngineAnswer> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(
-      { socketPath, path: `/${API_VERSION}${path}`, headers: { Host: 'docker' }, agent: false, signal },
-      (response) => {
-        const chunks: Buffer[] = [];
-        let bytes = 0;
-        response.on('data', (chunk: Buffer) => {
-          bytes += chunk.length;
-          if (bytes > ANSWER_BYTES_MAX) outgoing.destroy(new Error(`its answer is larger than ${String(ANSWER_BYTES_MAX)} bytes`));
-          else chunks.push(chunk);
-        });
-        response.once('error', reject);
-        response.once('end', () => {
-          const text = Buffer.concat(chunks).toString('utf8');
-          if (response.statusCode === 200) resolve(text);
-          else reject(new Error(`status ${String(response.statusCode)}: ${text.slice(0, 200)}`));
-        });
-      },
-    );
+    const outgoing = request({ socketPath, path, headers: { Host: 'docker' }, agent: false, signal }, (response) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > ANSWER_BYTES_MAX) outgoing.destroy(new Error(`its answer is larger than ${String(ANSWER_BYTES_MAX)} bytes`));
+        else chunks.push(chunk);
+      });
+      response.once('error', reject);
+      response.once('end', () => {
+        const text = Buffer.concat(chunks).toString('utf8');
+        const version = response.headers['api-version'];
+        const isVersion = typeof version === 'string' && /^[0-9]+\.[0-9]+$/.test(version);
+        if (response.statusCode === 200) resolve({ text, ...(isVersion && { version }) });
+        else reject(new Error(`status ${String(response.statusCode)}: ${text.slice(0, 200)}`));
+      });
+    });
     outgoing.once('error', reject);
     outgoing.end();
   });

@@ -48,10 +48,17 @@ export class UseReconciler implements Service {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, intervalMs = INTERVAL_MS } = this.#options;
+    let isFailing = false;
     while (!signal.aborted) {
-      await this.look(signal).catch((error: unknown) => {
-        if (!signal.aborted) log.debug('uses of volumes could not be reconciled', { error });
-      });
+      try {
+        await this.look(signal);
+        if (isFailing) log.info('uses of volumes are compared with the containers that run again');
+        isFailing = false;
+      } catch (error) {
+        // Told once: until it is mended, a use that an engine forgot stays.
+        if (!isFailing && !signal.aborted) log.warn('uses of volumes cannot be compared with the containers that run', { error });
+        isFailing = true;
+      }
       await sleep(clock, intervalMs, signal).catch(() => undefined);
     }
   }

@@ -1,5 +1,5 @@
 import { AppError, hasReason, type Logger } from '@volplane/base';
-import { quote, type NodeName, type StringMap, type VolumeView } from '@volplane/domain';
+import { maskedOption, quote, type NodeName, type StringMap, type VolumeView } from '@volplane/domain';
 import type { CallContext } from '@volplane/engine';
 import { parseCreateOptions } from '../create-options.js';
 import type { Reply } from '../plugin-protocol.js';
@@ -67,7 +67,7 @@ export function findDifference(raw: StringMap, view: VolumeView): readonly strin
   const keys = [...new Set([...Object.keys(options), ...Object.keys(view.options)])].sort();
   const difference = keys
     .filter((key) => options[key] !== view.options[key])
-    .map((key) => `${key} is ${shown(view.options[key])}, the request says ${shown(options[key])}`);
+    .map((key) => `${key} is ${shown(key, view.options[key])}, the request says ${shown(key, options[key])}`);
   if (accessMode !== undefined && accessMode !== view.accessMode)
     difference.push(`access-mode is ${view.accessMode}, the request says ${accessMode}`);
   if (sizeBytes !== undefined && sizeBytes !== view.sizeBytes)
@@ -77,6 +77,7 @@ export function findDifference(raw: StringMap, view: VolumeView): readonly strin
   return difference;
 }
 
-function shown(value: string | undefined): string {
-  return value === undefined ? 'nothing' : quote(value);
+/** Secrets are compared and never shown: an engine logs what is refused. */
+function shown(key: string, value: string | undefined): string {
+  return value === undefined ? 'nothing' : quote(maskedOption(key, value));
 }

@@ -1,4 +1,12 @@
-import { isVolumeName, pluginVolumeName, quote, type CreateVolumeRequest, type StringMap, type VolumeView } from '@volplane/domain';
+import {
+  isVolumeName,
+  maskedOptions,
+  pluginVolumeName,
+  quote,
+  type CreateVolumeRequest,
+  type StringMap,
+  type VolumeView,
+} from '@volplane/domain';
 import { mayHaveMounts, pluginOf, type EngineContainer, type EngineVolume } from '../engine/engine-client.js';
 
 export interface ImportQuestion {
@@ -89,7 +97,8 @@ function inReach({ existing, into, node }: ImportQuestion): readonly VolumeView[
  */
 function adopterOf(volume: EngineVolume, options: StringMap, question: ImportQuestion): VolumeView | undefined {
   const views = inReach(question).filter(({ driver }) => driver === question.into.driver);
-  if (question.from === 'local') return views.find((view) => sameMap(view.options, options));
+  // Answers hide secrets, so they are left out of the comparison: the same source with another password is the same data.
+  if (question.from === 'local') return views.find((view) => sameMap(maskedOptions(view.options), maskedOptions(options)));
   return views.find((view) => pluginVolumeName(view) === volume.name);
 }
 

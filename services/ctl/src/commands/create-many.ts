@@ -5,42 +5,75 @@ import { z } from 'zod';
 import type { Act } from '../arguments.js';
 import { exitOf } from '../exit-codes.js';
 import type { Session } from '../session.js';
+import { shownFailure } from '../text/failure.js';
 import { printable } from '../text/table.js';
 
 export function registerCreateMany(program: Command, act: Act): void {
   program
     .command('create-many')
-    .description('create the volumes of a file over one stream: a JSON object a line, as in {"name": "data", "driver": "shared"}')
+    .description('create the volumes of a file, many at once: a JSON object a line, as in {"name": "data", "driver": "shared"}')
     .argument('<file>', 'the file; - for standard input')
     .action(act(createMany));
 }
 
-async function createMany(session: Session, file: string): Promise<void> {
-  const names: string[] = [];
-  let refused = 0;
-  for await (const result of session.client.createVolumes(requestsOf(session, file, names), session.context)) {
-    const name = names[result.index] ?? '';
+/** Exported for its test. */
+export async function createMany(session: Session, file: string): Promise<void> {
+  // Who feeds a slow input shall know at once that nobody answers.
+  await session.client.checkHealth(session.context);
+  const tally: Tally = { sent: 0, created: 0, refused: 0 };
+  try {
+    // One stream after the other, each with the whole time of a call: neither a long list nor a slow input runs out of it.
+    for await (const requests of portionsOf(session, file)) await createPortion(session, requests, tally);
+  } catch (error) {
+    // A line that is wrong ends the work; "nothing was done" would be untrue.
+    if (!(error instanceof AppError) || error.kind !== 'invalid' || tally.created === 0) throw error;
+    session.io.err(shownFailure(error, session.isJson));
+    session.endWith('partial');
+    return;
+  }
+  if (tally.refused > 0 && tally.created > 0) session.endWith('partial');
+}
+
+interface Tally {
+  /** In earlier portions: what is told counts the volumes of the file. */
+  sent: number;
+  created: number;
+  refused: number;
+}
+
+async function createPortion(session: Session, requests: readonly CreateVolumeRequest[], tally: Tally): Promise<void> {
+  for await (const told of session.client.createVolumes(requests, session.context)) {
+    const name = requests[told.index]?.name ?? '';
+    const result = { ...told, index: tally.sent + told.index };
     if ('volume' in result) {
+      tally.created += 1;
       session.showLine(result, () => `created ${name}`);
     } else {
-      refused += 1;
+      tally.refused += 1;
       session.showLine(result, () => printable(`refused ${name}: ${result.failure.message} (${result.failure.reason})`));
       if (session.exit === 'ok') session.endWith(exitOf(AppError.fromFailure(result.failure)));
     }
   }
-  if (refused > 0 && refused < names.length) session.endWith('partial');
+  tally.sent += requests.length;
 }
 
-async function* requestsOf(session: Session, file: string, names: string[]): AsyncGenerator<CreateVolumeRequest> {
+/** The requests of the file in portions, each whole before it is handed on. */
+async function* portionsOf(session: Session, file: string): AsyncGenerator<readonly CreateVolumeRequest[]> {
+  let portion: CreateVolumeRequest[] = [];
   let number = 0;
   for await (const line of linesOf(session, file)) {
     number += 1;
     if (line.trim() === '') continue;
-    const request = parseLine(line, number);
-    names.push(request.name);
-    yield request;
+    portion.push(parseLine(line, number));
+    if (portion.length < PORTION) continue;
+    yield portion;
+    portion = [];
   }
+  if (portion.length > 0) yield portion;
 }
+
+/** Enough to keep a manager busy, and made in a second or a few. */
+const PORTION = 500;
 
 async function* linesOf(session: Session, file: string): AsyncGenerator<string> {
   try {

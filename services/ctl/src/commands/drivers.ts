@@ -9,7 +9,7 @@ export function registerDrivers(program: Command, act: Act): void {
     .command('drivers')
     .description('list the drivers, what they can do and where they run')
     .addOption(nodeOption('only those of this node'))
-    .option('--options', 'show the options that each driver takes')
+    .option('--options', 'show every access mode and the options that each driver takes')
     .action(
       act(async (session, options: { readonly node?: string; readonly options?: boolean }) => {
         const drivers = await session.client.listDrivers(onNode(options), session.context);
@@ -41,22 +41,30 @@ const ABILITIES = ['size', 'expand', 'snapshot', 'clone', 'block', 'abort', 'fen
 
 function driverTable(drivers: readonly DriverView[]): string {
   return table(
-    ['NAME', 'SCOPE', 'ACCESS', 'TAKEOVER', 'CAN', 'NODES'],
+    // The first access mode is what a volume gets that asks for none; all five would fill the screen.
+    ['NAME', 'SCOPE', 'DEFAULT ACCESS', 'TAKEOVER', 'CAN', 'NODES'],
     drivers.map(({ info: { name, capabilities }, nodes }) => [
       name,
       capabilities.scope,
-      capabilities.accessModes.join(','),
+      capabilities.accessModes[0] ?? '-',
       capabilities.takeover.join(','),
-      ABILITIES.filter((ability) => capabilities[ability]).join(',') || '-',
+      abilitiesOf(capabilities).join(',') || '-',
       nodes.join(','),
     ]),
   );
+}
+
+function abilitiesOf(capabilities: DriverView['info']['capabilities']): readonly string[] {
+  return ABILITIES.filter((ability) => capabilities[ability]);
 }
 
 function driverFacts({ info, nodes }: DriverView): string {
   return facts([
     ['name', `${info.name} (${info.capabilities.scope})`],
     ['nodes', nodes.join(', ')],
+    ['access modes', info.capabilities.accessModes.join(', ')],
+    ['takeover', info.capabilities.takeover.join(', ')],
+    ['can', abilitiesOf(info.capabilities).join(', ') || '-'],
     ['options', Object.entries(info.options).map(([option, help]) => `${option}: ${help}`)],
   ]);
 }

@@ -1,7 +1,7 @@
 import { AppError } from '@volplane/base';
 import { exitOf } from '../exit-codes.js';
 import type { Session } from '../session.js';
-import { failureJson, failureText } from '../text/failure.js';
+import { shownFailure } from '../text/failure.js';
 
 /**
  * Does `work` for each name, one after the other, and goes on after a refusal. The command ends as the first refusal says.
@@ -17,7 +17,7 @@ export async function forEach<T>(session: Session, names: readonly string[], wor
     } catch (error) {
       if (!(error instanceof AppError) || error.kind === 'cancelled') throw error;
       if (session.exit === 'ok') session.endWith(exitOf(error));
-      session.io.err(`${session.isJson ? JSON.stringify(failureJson(error.failure)) : failureText(error.failure)}\n`);
+      session.io.err(shownFailure(error, session.isJson));
     }
   }
   return done;

@@ -15,7 +15,7 @@ export function registerImport(program: Command, act: Act): void {
       'show how the volumes that an engine of this host has would become volumes of the cluster, their data untouched; with --apply adopt them',
     )
     .argument('<from>', "the engine's driver: local, or the name of a plugin")
-    .addOption(nodeOption('the node that this host is').makeOptionMandatory())
+    .addOption(nodeOption('required: the node that this host is').makeOptionMandatory())
     .option('--engine <socket>', "the engine's API socket on this host", '/run/docker.sock')
     .option('-d, --driver <driver>', 'the driver that shall have them: local, or the one that hosts the plugin; default: of the same name')
     .option('--prefix <text>', 'put before each name')

@@ -8,7 +8,7 @@ export function registerMounts(program: Command, act: Act): void {
     .command('mount')
     .description('mount a volume on a node, and print where')
     .argument('<name>')
-    .requiredOption('-i, --id <mount-id>', 'your name for this use, such as a container id; give the same at unmount')
+    .requiredOption('-i, --id <mount-id>', 'required: your name for this use, such as a container id; give the same at unmount')
     .addOption(nodeOption('where to mount; needed at a manager'))
     .addOption(new Option('-m, --mode <mode>', 'absent: rw where the access mode allows it').choices(['rw', 'ro']))
     .action(
@@ -23,7 +23,7 @@ export function registerMounts(program: Command, act: Act): void {
     .command('unmount')
     .description('take a mount id out; the last one unmounts the volume and releases it')
     .argument('<name>')
-    .requiredOption('-i, --id <mount-id>', 'the id of the mount')
+    .requiredOption('-i, --id <mount-id>', 'required: the id that was given at mount')
     .addOption(nodeOption('where it is mounted; needed at a manager'))
     .option('--seq <number>', 'only if it belongs to this claim', count)
     .action(

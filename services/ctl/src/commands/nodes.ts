@@ -76,7 +76,10 @@ async function nodeLost(session: Session, name: string, options: { readonly conf
   if (confirm === undefined || note === undefined) {
     const plan = await session.client.planNodeLost({ name }, session.context);
     session.show(plan, () => planText(plan));
-    if (!session.isJson) {
+    if (session.isJson || plan.done) return;
+    if (plan.state === 'connected')
+      session.note(`nothing was changed; node ${name} is in touch, so it cannot be declared lost now: stop it first`);
+    else {
       session.note(
         `nothing was changed; if node ${name} will never write again, run: volctl node-lost ${name} --confirm ${printable(plan.planRevision)} --note "WHO AND WHY"`,
       );

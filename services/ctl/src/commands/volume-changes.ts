@@ -1,7 +1,10 @@
 import type { Command } from 'commander';
+import { AppError } from '@volplane/base';
 import type { StringMap, TakeoverPolicy, UpdateLabelsRequest } from '@volplane/domain';
 import { count, gatherPairs, nodeOption, onNode, size, takeoverOption, type Act } from '../arguments.js';
 import type { Session } from '../session.js';
+import { facts } from '../text/table.js';
+import { pairLines } from '../text/volume.js';
 import { forEach } from './for-each.js';
 import { showVolume } from './volumes.js';
 
@@ -15,6 +18,9 @@ export function registerVolumeChanges(program: Command, act: Act): void {
     .action(
       act(async (session, names: readonly string[], options: { readonly node?: string; readonly uid?: string }) => {
         const uid = options.uid === undefined ? {} : { uid: options.uid };
+        if (options.uid !== undefined && names.length > 1) {
+          throw new AppError('INVALID_ARGUMENT', 'a uid is that of one volume: give --uid with one name', { field: 'uid' });
+        }
         await forEach(session, names, async (name) => {
           await session.client.removeVolume({ name, ...onNode(options), ...uid }, session.context);
           session.showLine({ removed: name }, () => name);
@@ -38,9 +44,9 @@ export function registerVolumeChanges(program: Command, act: Act): void {
 
   program
     .command('label')
-    .description('set labels with KEY=VALUE and drop them with KEY-')
+    .description('set labels with KEY=VALUE and drop them with KEY-; or set the policy of takeover')
     .argument('<name>')
-    .argument('[labels...]', 'KEY=VALUE or KEY-')
+    .argument('[labels...]', 'KEY=VALUE, KEY for an empty value, or KEY- to drop it')
     .addOption(nodeOption('the local volume of this node'))
     .addOption(takeoverOption())
     .option('--generation <number>', 'refuse if the volume changed since this generation', count)
@@ -65,6 +71,9 @@ async function label(
   labels: readonly string[],
   options: { readonly node?: string; readonly takeover?: TakeoverPolicy; readonly generation?: number },
 ): Promise<void> {
+  if (labels.length === 0 && options.takeover === undefined) {
+    throw new AppError('INVALID_ARGUMENT', 'say what to change: KEY=VALUE, KEY- or --takeover', { field: 'labels' });
+  }
   const dropped = labels.filter((word) => !word.includes('=') && word.endsWith('-'));
   let set: StringMap = {};
   for (const word of labels) if (!dropped.includes(word)) set = gatherPairs(word, set);
@@ -76,5 +85,13 @@ async function label(
     ...(options.generation === undefined ? {} : { expectedGeneration: options.generation }),
     ...(options.takeover === undefined ? {} : { takeover: options.takeover }),
   };
-  showVolume(session, await session.client.updateLabels(request, session.context));
+  const volume = await session.client.updateLabels(request, session.context);
+  session.show(volume, () =>
+    facts([
+      ['name', volume.name],
+      ['generation', String(volume.generation)],
+      ['takeover', volume.takeover],
+      ['labels', pairLines(volume.labels)],
+    ]),
+  );
 }

@@ -11,6 +11,7 @@ import type {
 } from '@volplane/domain';
 import { accessModeOption, gather, gatherPairs, nodeOption, onNode, size, takeoverOption, type Act } from '../arguments.js';
 import type { Session } from '../session.js';
+import { printable } from '../text/table.js';
 import { volumeFacts, volumeTable } from '../text/volume.js';
 import { forEach } from './for-each.js';
 import { distinct, everyPage } from './pages.js';
@@ -131,8 +132,8 @@ async function list(session: Session, options: ListOptions): Promise<void> {
     options.quiet === true ? volumes.map((volume) => volume.name).join('\n') : volumeTable(volumes),
   );
   if (session.isJson) return;
-  if (unansweredNodes.length > 0) session.note(`no answer from ${unansweredNodes.join(', ')}: their local volumes are missing here`);
-  for (const warning of warnings) session.note(warning);
+  // They also name the nodes that did not answer, and say what is shown of theirs.
+  for (const warning of warnings) session.note(printable(warning));
 }
 
 /** Small enough for the size of an answer even when volumes carry many labels. */
