@@ -260,7 +260,10 @@ describe('NatsBus on a real server', () => {
     await answerWithBadHeaders(server, 'bad.header', async () => {
       expect((await rejection(bus.request('bad.header', null, { timeoutMs: 200 }))).reason).to.equal('UNKNOWN_OUTCOME');
     });
-    expect(lines.filter((line) => line.startsWith('debug stray answers dropped'))).to.have.length(2);
+    // On a busy machine they come after the requests have been given up.
+    const dropped = (): number => lines.filter((line) => line.startsWith('debug stray answers dropped')).length;
+    await waitFor(() => dropped() >= 2, { what: 'both answers came' });
+    expect(dropped()).to.equal(2);
     bus.serve('agent.work', undefined, () => Promise.resolve('served'));
     expect(await bus.request('agent.work', null, PATIENT)).to.equal('served');
   });
