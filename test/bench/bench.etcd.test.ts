@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 
 /** The benches at their smallest: that they run and write what they promise. What they measure here says nothing. */
-describe('benches', () => {
+describe('benches', function () {
+  this.timeout(180_000);
   let folder: string;
 
   beforeEach(async () => {

@@ -53,7 +53,9 @@ describe('A manager under ten times its load', () => {
     // In the middle of it: whoever looks, or gives something back, is let in.
     expect((await client.checkHealth(context())).serving).to.equal(true);
     await Promise.all(held.map((name) => client.unmountVolume({ name, node: 'node-1', mountId: 'one' }, context())));
-    expect((await client.getVolume({ name: 'held-0' }, context())).attachments).to.deep.equal([]);
+    // On a busy machine the release may still be owed when the unmount is answered.
+    const isFree = async (): Promise<boolean> => (await client.getVolume({ name: 'held-0' }, context())).attachments.length === 0;
+    await waitFor(isFree, { what: 'held-0 is attached to nobody' });
 
     const outcomes = await told;
     raw.close();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { systemClock } from '@volplane/base';
 import { systemMounts } from '@volplane/host';
-import { mountsBelow } from '@volplane/testkit';
+import { mountsBelow, waitFor } from '@volplane/testkit';
 
 const exec = promisify(execFile);
 
@@ -28,22 +28,35 @@ export async function cutPower(agent: { kill(signal: NodeJS.Signals): Promise<vo
   await Promise.all((await mountsBelow(dataDir)).map((target) => systemMounts(systemClock).abort(target)));
 }
 
-/** Kills the guardian that runs on this folder, if one does. */
+/** Kills the guardian of this folder, also one that is only starting, and waits until it is gone. */
 export async function killGuardian(dataDir: string): Promise<void> {
-  const folder = join(dataDir, 'guardian');
-  // No folder: no guardian was ever started.
-  for (const name of await readdir(folder).catch(() => [])) {
-    const pid = Number(/^owner\.(\d+)\./.exec(name)?.[1] ?? Number.NaN);
-    // The number may have gone to another process meanwhile.
-    if (Number.isInteger(pid) && (await commandOf(pid)).includes(folder)) process.kill(pid, 'SIGKILL');
-  }
+  await killAllOn(join(dataDir, 'guardian'));
 }
 
-async function commandOf(pid: number): Promise<string> {
+/**
+ * Kills every process whose command names this path or one below it, and waits until none is left: one that still runs, or has just been
+ * started, writes into the folder while it is removed.
+ */
+export async function killAllOn(path: string): Promise<void> {
+  const noneIsLeft = async (): Promise<boolean> => {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const commands = await Promise.all(pids.map(async (pid) => ({ pid: Number(pid), command: await commandOf(pid) })));
+    const left = commands.filter(({ command }) => command.includes(path));
+    for (const { pid } of left) killIfAlive(pid);
+    return left.length === 0;
+  };
+  await waitFor(noneIsLeft, { what: `nothing runs on ${path}` });
+}
+
+/** Empty for one that has ended. */
+async function commandOf(pid: string): Promise<string> {
+  return await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+}
+
+function killIfAlive(pid: number): void {
   try {
-    return await readFile(`/proc/${String(pid)}/cmdline`, 'utf8');
+    process.kill(pid, 'SIGKILL');
   } catch {
-    // Gone.
-    return '';
+    // It ended just now.
   }
 }

@@ -1,4 +1,4 @@
-import { silentLogger, systemClock, systemRandom } from '@volplane/base';
+import { silentLogger, sleep, systemClock, systemRandom } from '@volplane/base';
 import { RunningPrograms } from '../src/programs/running-programs.js';
 import { systemToolRunner } from '../src/tool-call.js';
 
@@ -9,6 +9,6 @@ import { systemToolRunner } from '../src/tool-call.js';
 const [folder = '', script = ''] = process.argv.slice(2);
 const programs = await RunningPrograms.open({ folder, clock: systemClock, random: systemRandom, log: silentLogger });
 const run = systemToolRunner(systemClock, { programs });
-process.stdin.resume();
 await run({ file: 'sh', args: ['-c', script], timeoutMs: 600_000, purpose: 'mount at /mnt/data' });
 process.stdout.write('ended\n');
+await sleep(systemClock, 600_000);
