@@ -22,8 +22,7 @@ describe('plugin sockets', () => {
 
   afterEach(() => rm(folder, { recursive: true }));
 
-  it('vanish when the development swarm is killed', async function () {
-    this.timeout(120_000);
+  it('vanish when the development swarm is killed', async () => {
     const port = await freePortRow(6);
     const flags = [
       `--folder=${join(folder, 'swarm')}`,
