@@ -23,43 +23,40 @@ export async function imageDriver(folder: string, node: string): Promise<readonl
 
 /** A node loses its power: agent and guardian are killed at one moment, then every mount is cut off without another write. */
 export async function cutPower(agent: { kill(signal: NodeJS.Signals): Promise<void> }, dataDir: string): Promise<void> {
-  await Promise.all([agent.kill('SIGKILL'), killGuardian(dataDir)]);
-  // One that the agent was just starting.
-  await killGuardian(dataDir);
+  const guardian = killGuardian(dataDir);
+  await Promise.all([agent.kill('SIGKILL'), guardian]);
   await Promise.all((await mountsBelow(dataDir)).map((target) => systemMounts(systemClock).abort(target)));
 }
 
-/** Kills the guardians that run on this folder, also one that is just starting, and waits until they are gone. */
+/** Kills the guardian of this folder, also one that is only starting, and waits until it is gone. */
 export async function killGuardian(dataDir: string): Promise<void> {
-  const folder = join(dataDir, 'guardian');
-  const guardians = async (): Promise<readonly number[]> => {
-    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-    const commands = await Promise.all(pids.map(commandOf));
-    return pids.filter((_, index) => commands[index]?.split('\0').includes(folder));
+  await killAllOn(join(dataDir, 'guardian'));
+}
+
+/**
+ * Kills every process whose command names this path or one below it, and waits until none is left: one that still runs, or has just been
+ * started, writes into the folder while it is removed.
+ */
+export async function killAllOn(path: string): Promise<void> {
+  const noneIsLeft = async (): Promise<boolean> => {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const commands = await Promise.all(pids.map(async (pid) => ({ pid: Number(pid), command: await commandOf(pid) })));
+    const left = commands.filter(({ command }) => command.includes(path));
+    for (const { pid } of left) killIfAlive(pid);
+    return left.length === 0;
   };
-  await waitFor(
-    async () => {
-      const running = await guardians();
-      for (const pid of running) kill(pid);
-      return running.length === 0;
-    },
-    { what: `no guardian to run on ${folder}` },
-  );
+  await waitFor(noneIsLeft, { what: `nothing runs on ${path}` });
 }
 
-/** Empty: it is gone, or was killed and is not collected yet. */
-async function commandOf(pid: number): Promise<string> {
-  try {
-    return await readFile(`/proc/${String(pid)}/cmdline`, 'utf8');
-  } catch {
-    return '';
-  }
+/** Empty for one that has ended. */
+async function commandOf(pid: string): Promise<string> {
+  return await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
 }
 
-function kill(pid: number): void {
+function killIfAlive(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // Gone meanwhile.
+    // It ended just now.
   }
 }

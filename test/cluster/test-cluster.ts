@@ -7,11 +7,11 @@ import { AppError } from '@volplane/base';
 import type { CallContext } from '@volplane/engine';
 import { createClient, type VolplaneClient } from '@volplane/rpc';
 import { makeTestFolder, startEtcd, startNatsServer, waitFor, type EtcdServer, type NatsServer, type TestFolder } from '@volplane/testkit';
-import { killGuardian } from './power.js';
+import { killAllOn } from './power.js';
 
-/** Two cores that start a whole cluster, with every file compiled, beside other suites. */
-const START_MS_MAX = 120_000;
 const SERVICES = fileURLToPath(new URL('../../services', import.meta.url));
+/** On a busy machine the loader of TypeScript alone takes long. */
+const START_MS = 90_000;
 
 /** One manager or agent as a real process; it can be killed and started again with the same settings. */
 export class ServiceProcess {
@@ -51,10 +51,7 @@ export class ServiceProcess {
       const match = /"addresses":(\[[^\]]*\])/.exec(line);
       if (match?.[1] !== undefined && line.includes(' serves"')) this.#addresses = JSON.parse(match[1]) as string[]; // written by our own log
     });
-    await waitFor(() => this.#addresses.length > 0 || child.exitCode !== null, {
-      what: `${this.name} to serve`,
-      timeoutMs: START_MS_MAX,
-    });
+    await waitFor(() => this.#addresses.length > 0 || child.exitCode !== null, { what: `${this.name} to serve`, timeoutMs: START_MS });
     if (child.exitCode !== null) throw new Error(`${this.name} ended: ${this.lines.slice(-5).join('\n')}`);
   }
 
@@ -164,7 +161,7 @@ export class TestCluster {
     await Promise.allSettled([...this.agents, ...this.managers].map((service) => service.kill('SIGKILL')));
     await Promise.allSettled([this.etcd.stop(), this.nats.stop()]);
     // Guardians outlive their agents, which is what they are for.
-    await Promise.allSettled(this.agents.map((agent) => killGuardian(this.dataDir(agent))));
+    await killAllOn(this.folder);
     await this.#testFolder.remove();
   }
 

@@ -1,4 +1,4 @@
-import { AppError, sleep, systemClock } from '@volplane/base';
+import { AppError, sleep, systemClock, type Clock } from '@volplane/base';
 import { busContract, gate, rejection, startNatsServer, waitFor, type NatsServer } from '@volplane/testkit';
 import { expect } from 'chai';
 import { connect } from 'nats';
@@ -185,7 +185,9 @@ describe('NatsBus on a real server', () => {
   });
 
   it('gets its answers out before it closes, also to a slow server', async () => {
-    const agent = await openConnected(server);
+    // Its bounds are not what is looked at here, and a busy machine may reach them.
+    const patient: Clock = { ...systemClock, after: (delayMs, callback) => systemClock.after(100 * delayMs, callback) };
+    const agent = await openConnected(server, { clock: patient });
     const manager = await own(openConnected(server));
     const finish = gate();
     let running = 0;
@@ -273,7 +275,10 @@ describe('NatsBus on a real server', () => {
     await answerWithBadHeaders(server, 'bad.header', async () => {
       expect((await rejection(bus.request('bad.header', null, { timeoutMs: 200 }))).reason).to.equal('UNKNOWN_OUTCOME');
     });
-    expect(lines.filter((line) => line.startsWith('debug stray answers dropped'))).to.have.length(2);
+    // On a busy machine they come after the requests have been given up.
+    const dropped = (): number => lines.filter((line) => line.startsWith('debug stray answers dropped')).length;
+    await waitFor(() => dropped() >= 2, { what: 'both answers came' });
+    expect(dropped()).to.equal(2);
     bus.serve('agent.work', undefined, () => Promise.resolve('served'));
     expect(await bus.request('agent.work', null, PATIENT)).to.equal('served');
   });

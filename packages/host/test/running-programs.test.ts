@@ -17,8 +17,7 @@ const AGENT = fileURLToPath(new URL('program-process.ts', import.meta.url));
 const [ONE, OTHER] = ['a', 'b'].map((letter) => letter.repeat(32)) as [VolumeUid, VolumeUid]; // 32 hexadecimal characters is what a uid is
 
 /** What rule 18 of docs/ownership.md asks of an agent that comes back: nothing of its earlier life still acts on a volume. */
-describe('programs that run for drivers', function () {
-  this.timeout(60_000);
+describe('programs that run for drivers', () => {
   let place: TestFolder;
   let folder: string;
   let children: ChildProcess[];

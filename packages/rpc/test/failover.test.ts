@@ -1,6 +1,6 @@
 import { AppError, sleep, systemClock, type Reason } from '@volplane/base';
 import type { RpcServer, VolplaneClient } from '@volplane/rpc';
-import { gate, rejection, waitFor } from '@volplane/testkit';
+import { freePorts, gate, rejection, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
 import { CutProxy } from './cut-proxy.js';
 import { FakeApi } from './fake-api.js';
@@ -19,7 +19,9 @@ describe('RPC client fail-over', () => {
   beforeEach(async () => {
     first = new FakeApi();
     second = new FakeApi();
-    servers = [await world.server(first), await world.server(second)];
+    // The first one's port is taken again later, so no outgoing connection may get it meanwhile.
+    const [port] = await freePorts(1);
+    servers = [await world.server(first, { listen: [`127.0.0.1:${String(port)}`] }), await world.server(second)];
     proxy = await CutProxy.open(servers[0]?.addresses[0] ?? '');
     world.closes(() => {
       proxy.close();

@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { AppError, silentLogger, systemClock } from '@volplane/base';
 import { RpcServer } from '@volplane/rpc';
-import { gate, rejection, waitFor } from '@volplane/testkit';
+import { freePorts, gate, rejection, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
 import { service as healthService } from 'grpc-health-check';
 import { FakeApi } from './fake-api.js';
@@ -100,9 +100,8 @@ describe('RPC server lifecycle', () => {
   it('listens on every address, or on none', async () => {
     const taken = await world.server(new FakeApi());
     const [address = ''] = taken.addresses;
-    const free = await world.server(new FakeApi());
-    const [freeAddress = ''] = free.addresses;
-    await free.close(0);
+    const [port] = await freePorts(1);
+    const freeAddress = `127.0.0.1:${String(port)}`;
     const open = RpcServer.open({ listen: [freeAddress, address], log: silentLogger, clock: systemClock, api: new FakeApi() });
     const error = await rejection(open);
     expect(error.failure).to.deep.include({ reason: 'INVALID_ARGUMENT' });

@@ -23,7 +23,7 @@ describe('EtcdKv on a cluster of three', () => {
       await waitFor(() => kv.currentRevision(), { what: 'etcd answers' });
       const prefix = `/cluster/${name}/`;
       const record = recordWatch(kv, { prefix, fromRevision: (await kv.currentRevision()) + 1 });
-      const { lease } = await kv.grantLease(600_000);
+      const { lease } = await waitFor(() => kv.grantLease(600_000), { what: 'a lease is granted' });
       let made: readonly string[] = [];
       let stop = false;
       const writing = (async () => {

@@ -1,4 +1,4 @@
-import { errorText, hasReason } from '@volplane/base';
+import { errorText, hasReason, silentLogger, type Logger } from '@volplane/base';
 import { KvCompacted, type KvEvent } from '@volplane/ports';
 import { recordWatch, rejection, startEtcd, startTcpProxy, waitFor, type EtcdServer, type TcpProxy } from '@volplane/testkit';
 import { expect } from 'chai';
@@ -38,7 +38,7 @@ describe('EtcdKv when etcd fails', () => {
   });
 
   async function open(options: Partial<Parameters<typeof EtcdKv.open>[0]>): Promise<EtcdKv> {
-    const one = await EtcdKv.open({ endpoints: etcd.endpoints, callTimeoutMs: 2_000, ...options });
+    const one = await EtcdKv.open({ endpoints: etcd.endpoints, ...options });
     opened.push(one);
     return one;
   }
@@ -109,9 +109,9 @@ describe('EtcdKv when etcd fails', () => {
   });
 
   it('never says that a transaction failed or was made while etcd is stopped', async () => {
+    // Its time is for what is never answered: on a busy machine an answer may take longer.
     const hasty = await open({ callTimeoutMs: 300 });
-    await hasty.currentRevision();
-    const { lease } = await hasty.grantLease(600_000);
+    const { lease } = await waitFor(() => hasty.grantLease(600_000), { what: 'etcd answers in time' });
     etcd.pause();
     try {
       const calls = [
@@ -125,14 +125,13 @@ describe('EtcdKv when etcd fails', () => {
     } finally {
       etcd.resume();
     }
-    await waitFor(() => hasty.currentRevision(), { what: 'etcd answers again' });
-    expect(await hasty.keepAliveLease(lease)).to.equal(true);
+    await waitFor(() => hasty.keepAliveLease(lease), { what: 'etcd answers again, and still has the lease' });
   });
 
   it('says UNKNOWN_OUTCOME when etcd is out of space, for etcd says so of batches that it applied as well', async () => {
     const small = await startEtcd({ args: ['--quota-backend-bytes=1000000'] });
     try {
-      const filling = await open({ endpoints: small.endpoints });
+      const filling = await open({ endpoints: small.endpoints, callTimeoutMs: 60_000 });
       const value = 'x'.repeat(200_000);
       const refusals: unknown[] = [];
       for (let wave = 0; wave < 20 && refusals.length === 0; wave += 1) {
@@ -283,20 +282,24 @@ describe('EtcdKv when etcd fails', () => {
       const second = await startTcpProxy(portOf(etcd));
       try {
         const endpoints = [proxy, second].map(({ port }) => `http://127.0.0.1:${String(port)}`);
-        const two = await open({ endpoints, callTimeoutMs: 500, random: { float: () => 0, hex: () => '' } });
+        let moves = 0;
+        const log: Logger = { ...silentLogger, info: (message) => (moves += message === 'etcd endpoint left' ? 1 : 0) };
+        const two = await open({ endpoints, callTimeoutMs: 500, log, random: { float: () => 0, hex: () => '' } });
         const record = recordWatch(two, { prefix: '/frozen/', fromRevision: from });
-        await two.transact([put('/frozen/a', '1')]);
-        await waitFor(() => record.events.length === 1, { what: 'the watch is live' });
-        proxy.freeze();
+        // On a busy machine it may have moved already, because an answer came late.
+        await waitFor(() => two.transact([put('/frozen/a', '1')]), { what: 'etcd answers in time' });
+        await waitFor(() => record.events.length >= 1, { what: 'the watch is live' });
+        const used = moves % 2 === 0 ? proxy : second;
+        used.freeze();
         expect((await rejection(two.transact([put('/frozen/b', '1')]))).reason).to.equal('UNKNOWN_OUTCOME');
-        await two.transact([put('/frozen/c', '1')]);
+        await waitFor(() => two.transact([put('/frozen/c', '1')]), { what: 'the other connection is used' });
         await waitFor(() => record.events.some((event) => event.type === 'put' && event.entry.key === '/frozen/c'), {
           what: 'the watch moved on',
           timeoutMs: MOVE_MS,
         });
-        expect(await two.keepAliveLease((await two.grantLease(600_000)).lease)).to.equal(true);
+        await waitFor(async () => await two.keepAliveLease((await two.grantLease(600_000)).lease), { what: 'leases are refreshed' });
         expect(record.breaches).to.deep.equal([]);
-        proxy.thaw();
+        used.thaw();
       } finally {
         await second.stop();
       }
@@ -350,7 +353,7 @@ describe('EtcdKv when etcd fails', () => {
 });
 
 /** Below the time in which gRPC's own pings would find the dead connection (10 s and more). */
-const MOVE_MS = 6_000;
+const MOVE_MS = 9_000;
 
 /** Waits until the watch told of every key, and checks that it told of each once. */
 async function delivers(events: readonly KvEvent[], keys: readonly string[]): Promise<void> {

@@ -23,7 +23,7 @@ export { ManualClock } from './manual-clock.js';
 export { MemoryBus } from './memory-bus.js';
 export { MemoryBusNetwork, type MemoryBusNetworkOptions } from './memory-bus-network.js';
 export { MemoryKv, type MemoryKvCall, type MemoryKvHooks, type MemoryKvOptions } from './memory-kv.js';
-export { freePorts, type TestServer } from './server-process.js';
+export { freePortRow, freePorts, type TestServer } from './server-process.js';
 export {
   startEtcd,
   startEtcdCluster,

@@ -129,15 +129,36 @@ export async function freePorts(count: number): Promise<readonly number[]> {
   const ports = new Set<number>();
   for (let tries = 0; ports.size < count; tries += 1) {
     if (tries >= PORT_TRIES_MAX) throw new Error(`no ${String(count)} free ports found in ${String(tries)} tries`);
-    const port = PORT_FIRST + Math.floor(systemRandom.float() * PORT_COUNT);
+    const port = randomPort(1);
     // One try after the other: nearly every one is the last.
     if (!ports.has(port) && (await isFree(port))) ports.add(port);
   }
   return [...ports];
 }
 
+/** The first of `count` ports in a row, as {@link freePorts} finds them. */
+export async function freePortRow(count: number): Promise<number> {
+  for (let tries = 0; tries < PORT_TRIES_MAX; tries += 1) {
+    const first = randomPort(count);
+    const row = await Promise.all(Array.from({ length: count }, (_, index) => isFree(first + index)));
+    // One row after the other: nearly every one is the last.
+    if (row.every(Boolean)) return first;
+  }
+  throw new Error(`no row of ${String(count)} free ports found`);
+}
+
+/**
+ * Above it, `count - 1` more are ours. Each of mocha's parallel workers has ports of its own: what one has found free, and not taken yet,
+ * is free for the other as well.
+ */
+function randomPort(count: number): number {
+  const slice = (Number(process.env['MOCHA_WORKER_ID'] ?? 0) % PORT_SLICES) * PORT_SLICE_COUNT;
+  return PORT_FIRST + slice + Math.floor(systemRandom.float() * (PORT_SLICE_COUNT - count + 1));
+}
+
 const PORT_FIRST = 12_000;
-const PORT_COUNT = 20_000;
+const PORT_SLICE_COUNT = 5_000;
+const PORT_SLICES = 4;
 const PORT_TRIES_MAX = 1_000;
 
 /** Starting etcd takes about a second on an idle machine. */

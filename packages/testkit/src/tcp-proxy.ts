@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freePorts } from './server-process.js';
 
 /** A way to a server that a test can cut, so that one user loses the server and others do not. */
 export interface TcpProxy {
@@ -21,8 +22,9 @@ export interface TcpProxy {
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<Pair>();
   let frozen: 'nothing' | 'everything' | 'answers' = 'nothing';
-  let server = await listen(0, pass);
-  const port = portOf(server);
+  // Out of the way of outgoing connections: one of them could take the port while the proxy is cut, most easily who tries to reach it.
+  const [port = 0] = await freePorts(1);
+  let server = await listen(port, pass);
 
   function pass(client: Socket): void {
     const upstream = connect(targetPort, '127.0.0.1');
@@ -101,12 +103,6 @@ function listen(port: number, onConnection: (socket: Socket) => void): Promise<S
       resolve(server);
     });
   });
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the proxy listens on a port');
-  return address.port;
 }
 
 function close(server: Server): Promise<void> {

@@ -9,7 +9,7 @@ export interface WaitForOptions {
 }
 
 /** Default patience of {@link waitFor}. Long, because the machine that runs tests may be busy. */
-export const WAIT_TIMEOUT_MS = 30_000;
+export const WAIT_TIMEOUT_MS = 60_000;
 
 /**
  * Polls `condition` until it is truthy and returns that value.

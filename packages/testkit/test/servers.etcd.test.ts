@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { startEtcd, type EtcdServer } from '../src/index.js';
+import { freePortRow, freePorts, startEtcd, type EtcdServer } from '../src/index.js';
 import { existsSync, readFileSync } from 'node:fs';
 
 describe('startEtcd', () => {
@@ -80,6 +80,26 @@ describe('startEtcd', () => {
   function call(method: string, body: unknown): Promise<Response> {
     return fetch(`${etcd.endpoints[0] ?? ''}/v3/kv/${method}`, { method: 'POST', body: JSON.stringify(body) });
   }
+});
+
+describe('free ports', () => {
+  const before = process.env['MOCHA_WORKER_ID'];
+
+  afterEach(() => {
+    if (before === undefined) delete process.env['MOCHA_WORKER_ID'];
+    else process.env['MOCHA_WORKER_ID'] = before;
+  });
+
+  it('are others in each process that runs suites beside this one', async () => {
+    const found = new Map<string, readonly number[]>();
+    for (const worker of ['0', '1']) {
+      process.env['MOCHA_WORKER_ID'] = worker;
+      found.set(worker, [...(await freePorts(200)), await freePortRow(6)]);
+    }
+    const [own = [], other = []] = found.values();
+    expect(new Set(own).size).to.be.at.least(200);
+    expect(Math.max(...own) + 6).to.be.below(Math.min(...other));
+  });
 });
 
 function base64(text: string): string {

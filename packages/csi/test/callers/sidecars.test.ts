@@ -44,7 +44,7 @@ describe('csi as the sidecars of kubernetes call it', () => {
       const late = await CsiWorld.open({ withNode: false, hangingDrivers: hanging.opened });
       try {
         for (let round = 0; round < 5; round += 1)
-          expect((await late.call('Probe', {}, { timeoutMs: 3_000 })).ready?.value).to.equal(false);
+          expect((await late.call('Probe', {}, { timeoutMs: 30_000 })).ready?.value).to.equal(false);
       } finally {
         hanging.open();
         await late.close();
@@ -53,7 +53,7 @@ describe('csi as the sidecars of kubernetes call it', () => {
 
     it('node-driver-registrar gets the name although nothing else is there yet', async () => {
       world.cluster.fail('listDrivers', refusal('NO_MANAGER'), 1_000);
-      expect((await world.call('GetPluginInfo', {}, { timeoutMs: 1_000 })).name).to.equal('csi.volplane.io');
+      expect((await world.call('GetPluginInfo', {}, { timeoutMs: 30_000 })).name).to.equal('csi.volplane.io');
     });
   });
 
