@@ -2,7 +2,7 @@ import { AppError, noTelemetry } from '@volplane/base';
 import type { NodeEvent, NodeLostPlan, VolumeUid } from '@volplane/domain';
 import { rejection } from '@volplane/testkit';
 import { expect } from 'chai';
-import { context, driver, World, type FakeAgent, type TestManager } from './world.js';
+import { context, TTL_MS, driver, World, type FakeAgent, type TestManager } from './world.js';
 
 describe('Manager, nodes', () => {
   let world: World;
@@ -24,6 +24,18 @@ describe('Manager, nodes', () => {
   const plan = (name = 'n1'): Promise<NodeLostPlan> => world.settle(manager.api.planNodeLost({ name }, context()));
   const declare = (planRevision: string, name = 'n1'): Promise<NodeLostPlan> =>
     world.settle(manager.api.declareNodeLost({ name, planRevision, note: 'ann: burnt down' }, context()));
+
+  it('lives for a whole TTL from its registration on, also when it goes on with a session that was about to end', async () => {
+    const { session } = n1;
+    n1.kill();
+    await world.clock.advance(TTL_MS - 1_000);
+    expect(world.hasSession('n1')).to.equal(true);
+    await n1.register();
+    expect(n1.session).to.equal(session);
+    // Before its first heartbeat.
+    await world.clock.advance(2_000);
+    expect(world.hasSession('n1')).to.equal(true);
+  });
 
   describe('cordon', () => {
     it('keeps new mounts and volumes away until it is taken back', async () => {

@@ -1,6 +1,7 @@
-import { AppError, assert, noTelemetry, seededRandom, silentLogger, sleep } from '@volplane/base';
+import { AppError, noTelemetry, seededRandom, silentLogger, sleep } from '@volplane/base';
 import { ManualClock, MemoryKv, rejection, waitFor, type MemoryKvCall } from '@volplane/testkit';
-import { parseVolumeDocument } from '@volplane/wire';
+import type { VolumeDocument } from '@volplane/domain';
+import { encodeDocument, parseVolumeDocument } from '@volplane/wire';
 import { expect } from 'chai';
 import { volume } from '../../domain/test/world.js';
 import { ClusterCache } from '../src/store/cluster-cache.js';
@@ -17,6 +18,8 @@ class Bench {
   readonly store = new MemoryKv({ clock: this.clock });
   /** Called with every call of the records, before it is applied and after; it may throw. */
   disturb: (call: MemoryKvCall, when: 'before' | 'after') => Promise<void> | void = () => undefined;
+  /** Nothing that is written from now on reaches the memory of the records by their watch. */
+  isWatchHeld = false;
   readonly records: VolumeRecords;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
@@ -27,7 +30,12 @@ class Bench {
       beforeApply: (call) => this.disturb(call, 'before'),
       afterApply: (call) => this.disturb(call, 'after'),
     });
-    const cache = new ClusterCache({ kv: this.store, clock, random: seededRandom(1), log: silentLogger });
+    const watched = this.store.connect({
+      scheduleDelivery: (_watch, deliver) => {
+        if (!this.isWatchHeld) queueMicrotask(deliver);
+      },
+    });
+    const cache = new ClusterCache({ kv: watched, clock, random: seededRandom(1), log: silentLogger });
     const commits = new GroupCommit({ kv, clock, telemetry: noTelemetry });
     this.records = new VolumeRecords({ cache, commits, kv, clock, telemetry: noTelemetry, brake: () => undefined });
     this.#running = cache.run(this.#stop.signal);
@@ -41,11 +49,33 @@ class Bench {
     );
   }
 
+  /** Raises the epoch of a volume that is there. */
   raise(): Promise<unknown> {
     return this.records.change(name, (present) => {
-      assert(present !== undefined, 'it was created');
+      if (present === undefined) return { type: 'refuse', failure: { reason: 'VOLUME_NOT_FOUND', message: 'it is not there', fields: {} } };
       return { type: 'commit', document: { ...present, epoch: present.epoch + 1 }, requirements: [], answer: undefined };
     });
+  }
+
+  /** Writes behind the back of the records, as another manager does. */
+  async write(changes: Partial<VolumeDocument>): Promise<void> {
+    const value = encodeDocument({ ...document, ...changes });
+    await this.store.transact([{ compares: [], writes: [{ type: 'put', key: volumeKey(name), value }] }]);
+  }
+
+  /** The outcome of `work`, with time passing while it is awaited. */
+  async settle<T>(work: Promise<T>): Promise<T> {
+    let isSettled = false;
+    const settled = (): unknown => (isSettled = true);
+    work.then(settled, settled);
+    await waitFor(
+      async () => {
+        await this.clock.advance(5);
+        return isSettled;
+      },
+      { what: 'it has ended' },
+    );
+    return await work;
   }
 
   get epoch(): number | undefined {
@@ -115,18 +145,31 @@ describe('VolumeRecords', () => {
       commits += 1;
       return sleep(bench.clock, 5);
     };
-    let settled = 0;
-    const counted = (): unknown => (settled += 1);
     const changes = Array.from({ length: 20 }, () => bench.raise());
-    for (const change of changes) change.then(counted, counted);
-    await waitFor(
-      async () => {
-        await bench.clock.advance(5);
-        return settled === changes.length;
-      },
-      { what: 'all have ended' },
-    );
-    await Promise.all(changes);
+    await bench.settle(Promise.all(changes));
     expect([bench.epoch, commits]).to.deep.equal([document.epoch + changes.length, changes.length]);
+  });
+
+  describe('with a watch that is behind', () => {
+    beforeEach(async () => {
+      await bench.create();
+      bench.isWatchHeld = true;
+    });
+
+    it('refuses nothing by what it remembers', async () => {
+      await bench.store.transact([{ compares: [], writes: [{ type: 'delete', key: volumeKey(name) }] }]);
+      await bench.settle(bench.create());
+      expect(bench.isStored).to.equal(true);
+    });
+
+    it('decides again on what the store has after it has lost, and not on what it remembers', async () => {
+      await bench.write({ epoch: 40 });
+      let commits = 0;
+      bench.disturb = ({ method }, when) => {
+        if (method === 'transact' && when === 'before') commits += 1;
+      };
+      await bench.settle(bench.raise());
+      expect([bench.epoch, commits]).to.deep.equal([41, 2]);
+    });
   });
 });
