@@ -1,5 +1,5 @@
 import { abortReason, AppError, assert, errorText, withTimeout, type Clock, type Logger, type Random } from '@volplane/base';
-import { BUS_SUBJECT, type Bus, type BusHandler, type BusRequestOptions, type BusSubscription } from '@volplane/ports';
+import { BUS_SUBJECT, type Bus, type BusFallback, type BusHandler, type BusRequestOptions, type BusSubscription } from '@volplane/ports';
 import type { Msg, NatsConnection, NatsError } from 'nats';
 import { checkCredentials, type NatsCredentials } from './connection-options.js';
 import { encodePayload, FRAME_BYTES, ITEM_BYTES, readAnswerFrame, type EncodedPayload } from './frames.js';
@@ -89,15 +89,19 @@ export class NatsBus implements Bus {
     return await this.#requests.ask({ subject, payload: encoded, options, frameBytesMax: this.#frameBytesMax() });
   }
 
-  serve(subject: string, group: string | undefined, handler: BusHandler): BusSubscription {
+  serve(subject: string, group: string | undefined, handler: BusHandler, onTooLarge?: BusFallback): BusSubscription {
     assert(BUS_SUBJECT.test(subject), 'a subject that is served has no wildcards');
     const served = new ServedSubject({
       subject,
       group,
       handler,
       log: this.#options.log,
-      answer: (replyTo, id, payload) => {
-        const { text, bytes } = this.#encode(payload, subject);
+      answer: (replyTo, id, answer, request) => {
+        const { text, bytes } = this.#encodeAnswer(
+          answer,
+          subject,
+          onTooLarge === undefined ? undefined : (error) => onTooLarge(error, request),
+        );
         this.#answers.add({ text, bytes, replyTo, id }, this.#frameBytesMax());
       },
       running: this.#running,
@@ -165,6 +169,17 @@ export class NatsBus implements Bus {
       });
     }
     return encoded;
+  }
+
+  /** @throws AppError TOO_LARGE */
+  #encodeAnswer(answer: unknown, subject: string, onTooLarge: ((error: AppError) => unknown) | undefined): EncodedPayload {
+    const encoded = encodePayload(answer);
+    const bytesMax = this.payloadBytesMax;
+    if (encoded.bytes <= bytesMax) return encoded;
+    const text = `the answer of ${subject} has ${String(encoded.bytes)} bytes, NATS takes ${String(bytesMax)}; ask for less at once`;
+    const error = new AppError('TOO_LARGE', text, { subject });
+    if (onTooLarge === undefined) throw error;
+    return this.#encode(onTooLarge(error), subject);
   }
 
   /** The server's word, or the last one while there is none. */

@@ -10,7 +10,7 @@ export interface ServedSubjectOptions {
   readonly handler: BusHandler;
   readonly log: Logger;
   /** Sends an answer, through whatever connection there is by then. @throws when it never can be sent */
-  readonly answer: (replyTo: string, id: number, payload: unknown) => void;
+  readonly answer: (replyTo: string, id: number, answer: unknown, request: unknown) => void;
   /** All of the bus, so that it can wait for them when it closes. */
   readonly running: RunningHandlers;
 }
@@ -78,7 +78,7 @@ export class ServedSubject {
     const { subject, handler, answer, log } = this.#options;
     this.#running += 1;
     try {
-      answer(replyTo, id, await handler(payload));
+      answer(replyTo, id, await handler(payload), payload);
     } catch (error) {
       log.error('bus handler failed', { subject, error });
     } finally {

@@ -1,4 +1,5 @@
 import { AppError, type Clock } from '@volplane/base';
+import { answerFailure } from '@volplane/wire';
 import type { CallContext, VolplaneApi } from './api.js';
 
 /** The methods that can be passed on over the bus; watches cannot. */
@@ -61,3 +62,17 @@ export async function callApi(
 }
 
 const CALL_MS_MAX = 120_000;
+
+/**
+ * What is answered to a call whose answer has no room in a message of the bus: a list says so, and its caller asks for a smaller page. What
+ * may have changed something stays without an answer, because a refusal would say that it was not done.
+ *
+ * @throws the error
+ */
+export function answerTooLarge(error: AppError, message: unknown): unknown {
+  const { method } = message as { readonly method?: unknown }; // a message that was answered is an object
+  if (LISTS.some((name) => name === method)) return answerFailure(error);
+  throw error;
+}
+
+const LISTS = ['listVolumes', 'listSnapshots', 'listNodes', 'listDrivers', 'explainVolume'] as const satisfies readonly Callable[];

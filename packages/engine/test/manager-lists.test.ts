@@ -2,6 +2,7 @@ import { AppError } from '@volplane/base';
 import type { ListSnapshotsRequest, ListVolumesRequest, SnapshotView, VolumeUid, VolumeView } from '@volplane/domain';
 import { rejection } from '@volplane/testkit';
 import { expect } from 'chai';
+import { openCallAnswer } from '@volplane/wire';
 import { context, driver, World, type FakeAgent, type TestManager } from './world.js';
 
 describe('Manager, lists', () => {
@@ -38,6 +39,17 @@ describe('Manager, lists', () => {
     } while (token !== undefined);
     return all;
   }
+
+  it('say that a page is too large for the way on which it was asked for', async () => {
+    const labels = Object.fromEntries(Array.from({ length: 64 }, (_, index) => [`l${String(index)}`, 'x'.repeat(4_000)]));
+    for (const name of ['aa', 'bb', 'cc', 'dd', 'ee']) await create(name, { labels });
+    const page = async (pageSize: number): Promise<unknown> =>
+      openCallAnswer(await world.settle(n1.ask({ type: 'call', method: 'listVolumes', request: { pageSize }, timeoutMs: 5_000 })));
+    expect((await rejection(page(100))).failure).to.include({ reason: 'TOO_LARGE' });
+    expect(await page(2))
+      .to.have.property('volumes')
+      .with.length(2);
+  });
 
   const listVolumes = (request: ListVolumesRequest): Promise<string[][]> =>
     pages(async (pageToken) => {

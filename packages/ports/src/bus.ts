@@ -1,3 +1,5 @@
+import type { AppError } from '@volplane/base';
+
 /**
  * The bus between managers and agents: requests with one answer, nothing else. A message may be lost, doubled, late or
  * out of order; whoever uses it relies on operation ids, epochs and seqs, never on the bus.
@@ -19,11 +21,11 @@ export interface Bus {
    * Answers requests on `subject`. Listeners of one `group` share its requests: each goes to one of them.
    *
    * What `handler` rejects with is logged and answered with nothing: handlers turn failures into replies themselves.
-   * An answer that is too large is a handler that rejects.
+   * An answer that is too large is a handler that rejects, unless `onTooLarge` says what is answered instead.
    * At most {@link BUS_LIMITS}.handlersRunning run at a time; further requests are dropped, their callers time out.
    * While the bus is down it stays, and serves again when the bus is back.
    */
-  serve(subject: string, group: string | undefined, handler: BusHandler): BusSubscription;
+  serve(subject: string, group: string | undefined, handler: BusHandler, onTooLarge?: BusFallback): BusSubscription;
 
   /** Bytes that one message may have, as the bus allows now. */
   readonly payloadBytesMax: number;
@@ -51,6 +53,9 @@ export interface BusRequestOptions {
 }
 
 export type BusHandler = (payload: unknown) => Promise<unknown>;
+
+/** What is answered to `payload` instead of an answer that is too large. What it throws is a handler that rejects. */
+export type BusFallback = (error: AppError, payload: unknown) => unknown;
 
 export interface BusSubscription {
   /** No new requests after it resolves; running handlers end in their own time. */

@@ -1,4 +1,12 @@
-export { BUS_LIMITS, BUS_SUBJECT, type Bus, type BusHandler, type BusRequestOptions, type BusSubscription } from './bus.js';
+export {
+  BUS_LIMITS,
+  BUS_SUBJECT,
+  type Bus,
+  type BusFallback,
+  type BusHandler,
+  type BusRequestOptions,
+  type BusSubscription,
+} from './bus.js';
 export type { DriverInspection, DriverVolume, FoundVolume, MountRequest, VolumeDriver } from './driver.js';
 export type { DriverPrograms } from './driver-programs.js';
 export type { ArmedMount, Guardian } from './guardian.js';

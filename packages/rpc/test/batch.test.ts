@@ -48,6 +48,34 @@ describe('batch create over gRPC', () => {
     expect((await results.next()).done).to.equal(true);
   });
 
+  it('loses no volume of a message that waits while the next ones come', async () => {
+    const api = new FakeApi();
+    const server = await world.server(api, { limits: { batchWindow: 10 } });
+    const names = Array.from({ length: 500 }, (_, index) => `data${String(index)}`);
+    api.before = async () => {
+      await Promise.resolve();
+    };
+    const results = await collect(world.client(server.addresses).createVolumes(requestsFor(names), patient()));
+    expect(new Map(results.map((result) => [result.index, nameOf(result)]))).to.deep.equal(new Map(names.entries()));
+  });
+
+  it('begins no more volumes when the server stops, and says so for each', async () => {
+    const api = new FakeApi();
+    const free = gate();
+    api.before = () => free.opened;
+    const server = await world.server(api, { limits: { batchWindow: 1 } });
+    const results = collect(world.client(server.addresses).createVolumes(requestsFor(['first', 'second']), patient()));
+    await waitFor(() => api.calls.length === 1, { what: 'the first is begun' });
+    const closed = server.close(30_000);
+    free.open();
+    expect((await results).map((result) => ('failure' in result ? result.failure.reason : nameOf(result)))).to.deep.equal([
+      'first',
+      'SHUTTING_DOWN',
+    ]);
+    await closed;
+    expect(api.calls).to.have.length(1);
+  });
+
   it('has no more volumes in work than its window, whatever the caller sends', async () => {
     const api = new FakeApi();
     const free = gate();

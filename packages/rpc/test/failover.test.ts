@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { AppError, sleep, systemClock, type Reason } from '@volplane/base';
 import type { RpcServer, VolplaneClient } from '@volplane/rpc';
 import { freePorts, gate, rejection, waitFor } from '@volplane/testkit';
@@ -192,6 +193,18 @@ describe('RPC client fail-over', () => {
     expect(await collect(late.createVolumes([{ name: 'data' }], patient(120_000)))).to.have.length(1);
     expect(mute.connections).to.equal(1);
     expect(second.callsOf('createVolume')[0]?.context.timeoutMs).to.be.below(130_000);
+  });
+
+  it('leaves no listener at the signal of its caller', async () => {
+    const { signal } = new AbortController();
+    const context = { signal, timeoutMs: 30_000 };
+    await client.createVolume({ name: 'data' }, context);
+    await rejection(client.getVolume({ name: 'nothing' }, context));
+    expect(await collect(client.createVolumes([{ name: 'more' }], context))).to.have.length(1);
+    const watch = client.watchVolumes({}, context);
+    await watch.next();
+    await watch.return(undefined);
+    expect(getEventListeners(signal, 'abort')).to.deep.equal([]);
   });
 
   it('stops trying when the caller goes away', async () => {

@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import { AppError, systemClock, type Failure } from '@volplane/base';
+import { AppError, noTelemetry, sleep, systemClock, type Failure } from '@volplane/base';
 import { loadProtocol } from '@volplane/wire';
 import { gate, rejection, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
@@ -80,6 +80,32 @@ describe('RPC refusals', () => {
     // An answer that comes too late hurts nobody.
     never.open();
     expect((await refusal(get('data'))).reason).to.equal('VOLUME_NOT_FOUND');
+  });
+
+  it('makes nothing of an answer that comes after the end of its call', async () => {
+    const slow = new FakeApi();
+    const volume = await slow.createVolume({ name: 'data' }, patient());
+    const late = gate();
+    let done = false;
+    slow.createVolume = async () => {
+      await late.opened;
+      done = true;
+      return volume;
+    };
+    const told: string[] = [];
+    const telemetry = {
+      ...noTelemetry,
+      phase: (phase: string) => told.push(phase),
+      call: (kind: string, result: string) => told.push(`${kind} ${result}`),
+    };
+    const server = await world.server(slow, { telemetry });
+    const call = rejection(world.client(server.addresses).createVolume({ name: 'data' }, patient(100)));
+    expect((await call).reason).to.equal('DEADLINE_EXCEEDED');
+    await waitFor(() => server.running('write') === 0, { what: 'the server knows' });
+    late.open();
+    await waitFor(() => done, { what: 'the work is done' });
+    await sleep(systemClock, 0);
+    expect(told).to.deep.equal(['write DEADLINE_EXCEEDED']);
   });
 
   it("fires the signal at the caller's own deadline", async () => {

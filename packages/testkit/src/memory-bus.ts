@@ -1,5 +1,13 @@
-import { abortReason, AppError, assert, withTimeout, type Clock, type Logger } from '@volplane/base';
-import { BUS_LIMITS, BUS_SUBJECT, type Bus, type BusHandler, type BusRequestOptions, type BusSubscription } from '@volplane/ports';
+import { abortReason, AppError, assert, hasReason, withTimeout, type Clock, type Logger } from '@volplane/base';
+import {
+  BUS_LIMITS,
+  BUS_SUBJECT,
+  type Bus,
+  type BusFallback,
+  type BusHandler,
+  type BusRequestOptions,
+  type BusSubscription,
+} from '@volplane/ports';
 
 /** One process on a simulated bus; `MemoryBusNetwork` opens it and carries its messages. */
 export class MemoryBus implements Bus {
@@ -45,9 +53,9 @@ export class MemoryBus implements Bus {
     }
   }
 
-  serve(subject: string, group: string | undefined, handler: BusHandler): BusSubscription {
+  serve(subject: string, group: string | undefined, handler: BusHandler, onTooLarge?: BusFallback): BusSubscription {
     assert(BUS_SUBJECT.test(subject), 'a subject that is served has no wildcards');
-    const listener: MemoryBusListener = { bus: this, subject, group, handler, running: 0 };
+    const listener: MemoryBusListener = { bus: this, subject, group, handler, onTooLarge, running: 0 };
     if (this.#is('open')) this.#listeners.add(listener);
     return {
       close: () => {
@@ -100,8 +108,9 @@ export class MemoryBus implements Bus {
     listener.running += 1;
     const run = async (): Promise<void> => {
       try {
-        const answer = await listener.handler(JSON.parse(text));
-        if (this.#is('open', 'closing')) reply(encode(answer, listener.subject, this.payloadBytesMax));
+        const request: unknown = JSON.parse(text);
+        const answer = await listener.handler(request);
+        if (this.#is('open', 'closing')) reply(this.#encodeAnswer(answer, request, listener));
       } catch (error) {
         this.#wire.log.error('bus handler failed', { endpoint: this.name, subject: listener.subject, error });
       } finally {
@@ -116,6 +125,15 @@ export class MemoryBus implements Bus {
   /** For the network: an answer arrives; the second and the late ones find nobody. */
   settle(token: number, text: string): void {
     this.#pending.get(token)?.resolve(JSON.parse(text));
+  }
+
+  #encodeAnswer(answer: unknown, request: unknown, { subject, onTooLarge }: MemoryBusListener): string {
+    try {
+      return encode(answer, subject, this.payloadBytesMax);
+    } catch (error) {
+      if (onTooLarge === undefined || !hasReason(error, 'TOO_LARGE')) throw error;
+      return encode(onTooLarge(error, request), subject, this.payloadBytesMax);
+    }
   }
 
   async #wait(answer: Promise<unknown>, subject: string, options: BusRequestOptions): Promise<unknown> {
@@ -157,6 +175,7 @@ export interface MemoryBusListener {
   readonly subject: string;
   readonly group: string | undefined;
   readonly handler: BusHandler;
+  readonly onTooLarge: BusFallback | undefined;
   running: number;
 }
 

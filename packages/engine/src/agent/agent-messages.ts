@@ -2,7 +2,7 @@ import { AppError, unreachable, type Clock, type Logger } from '@volplane/base';
 import type { MountId, NodeName, VolumeUid } from '@volplane/domain';
 import type { Bus, BusSubscription } from '@volplane/ports';
 import { agentMessage, answerFailure, answerOk, nodeSubject, parseMessage, type AgentMessage, type UsersAnswer } from '@volplane/wire';
-import { callApi } from '../api-call.js';
+import { answerTooLarge, callApi } from '../api-call.js';
 import type { VolplaneApi } from '../api.js';
 import type { AgentBook } from './agent-book.js';
 import type { AgentSession } from './agent-session.js';
@@ -51,14 +51,15 @@ export function serveManagers(parts: {
         return unreachable(message, 'agent message');
     }
   };
-  return bus.serve(nodeSubject(node), undefined, async (payload) => {
+  const answer = async (payload: unknown): Promise<unknown> => {
     try {
       return answerOk(await handle(parseMessage(agentMessage, payload, 'message of a manager')));
     } catch (error) {
       if (!(error instanceof AppError)) log.error('message of a manager failed', { error });
       return answerFailure(error);
     }
-  });
+  };
+  return bus.serve(nodeSubject(node), undefined, answer, answerTooLarge);
 }
 
 function usersOf(book: AgentBook, beat: number, uids: readonly VolumeUid[]): UsersAnswer {

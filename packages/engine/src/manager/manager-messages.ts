@@ -10,7 +10,7 @@ import {
   type ManagerMessage,
 } from '@volplane/wire';
 import type { VolplaneApi } from '../api.js';
-import { callApi } from '../api-call.js';
+import { answerTooLarge, callApi } from '../api-call.js';
 import type { ChangeLog } from './change-log.js';
 import type { Claims } from './claims.js';
 import type { Sessions } from './sessions.js';
@@ -50,7 +50,7 @@ export function serveAgents(parts: {
         return unreachable(message, 'manager message');
     }
   };
-  return bus.serve(MANAGERS_SUBJECT, MANAGERS_GROUP, async (payload) => {
+  const answer = async (payload: unknown): Promise<unknown> => {
     try {
       return answerOk(await handle(parseMessage(managerMessage, payload, 'message of an agent')));
     } catch (error) {
@@ -58,5 +58,6 @@ export function serveAgents(parts: {
       else log.debug('message of an agent refused', { failure: toFailure(error) });
       return answerFailure(error);
     }
-  });
+  };
+  return bus.serve(MANAGERS_SUBJECT, MANAGERS_GROUP, answer, answerTooLarge);
 }

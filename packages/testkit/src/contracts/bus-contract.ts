@@ -269,6 +269,18 @@ function boundTests(buses: () => Buses): void {
     expect(await asker.request('flood', 'drop', PATIENT)).to.equal('x');
   });
 
+  it('answers what it is told to when the answer is too large', async () => {
+    const { asker, server } = buses();
+    const handler = async (): Promise<unknown> => await Promise.resolve('x'.repeat(server.payloadBytesMax));
+    server.serve('flood', undefined, handler, ({ reason, message }, payload) => ({ reason, message, payload }));
+    await expectReason(server.request('nobody.listens.here', null, PATIENT), 'NODE_UNAVAILABLE');
+    const answer = await asker.request('flood', 'asked', PATIENT);
+    expect(answer).to.include({ reason: 'TOO_LARGE', payload: 'asked' });
+    expect(answer)
+      .to.have.property('message')
+      .that.includes(String(server.payloadBytesMax + 2));
+  });
+
   it('drops requests while too many handlers run, and serves again after', async () => {
     const { asker, server } = buses();
     const finish = gate();
