@@ -37,6 +37,7 @@ import { checkMap, toVolumeView } from '../document-view.js';
 import type { ClusterCache } from '../store/cluster-cache.js';
 import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
+import { askedNode } from './asked-node.js';
 import { mountAnswer } from './mount-answer.js';
 import { checkNote } from './note.js';
 import { driveWithin, unfinished } from './operation-wait.js';
@@ -98,8 +99,8 @@ export class ManagerVolumes {
 
   async updateLabels(request: UpdateLabelsRequest, context: CallContext): Promise<VolumeView> {
     const name = parseVolumeName(request.name);
-    if (request.node !== undefined && !(await this.#isGlobal(name)))
-      return await this.#agents.call(parseNodeName(request.node), 'updateLabels', request, context);
+    const node = askedNode(request);
+    if (node !== undefined) return await this.#agents.call(node, 'updateLabels', request, context);
     const set = checkMap('labels', request.set);
     const change: SettingsChange = {
       name,
@@ -114,8 +115,9 @@ export class ManagerVolumes {
 
   async removeVolume(request: RemoveVolumeRequest, context: CallContext): Promise<void> {
     const name = parseVolumeName(request.name);
-    if (request.node !== undefined && !(await this.#isGlobal(name))) {
-      await this.#agents.call(parseNodeName(request.node), 'removeVolume', request, context);
+    const node = askedNode(request);
+    if (node !== undefined) {
+      await this.#agents.call(node, 'removeVolume', request, context);
       return;
     }
     const operationId = this.#operations.newOperationId();
@@ -141,8 +143,9 @@ export class ManagerVolumes {
 
   async forgetVolume(request: VolumeRef, context: CallContext): Promise<void> {
     const name = parseVolumeName(request.name);
-    if (request.node !== undefined && !(await this.#isGlobal(name))) {
-      await this.#agents.call(parseNodeName(request.node), 'forgetVolume', request, context);
+    const node = askedNode(request);
+    if (node !== undefined) {
+      await this.#agents.call(node, 'forgetVolume', request, context);
       return;
     }
     await this.#records.change(name, (document, view) => decideForget(document, name, view));
@@ -260,10 +263,6 @@ export class ManagerVolumes {
   }
 
   /** A global volume of the name exists, as far as is known: then it is meant, whatever node is named beside it. */
-  async #isGlobal(name: VolumeName): Promise<boolean> {
-    await this.#cache.filled;
-    return this.#cache.volumes.get(name) !== undefined;
-  }
 }
 
 function notFound(name: string): AppError {

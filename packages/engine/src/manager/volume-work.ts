@@ -2,7 +2,6 @@ import { AppError, type Clock } from '@volplane/base';
 import {
   decideBegin,
   ownEntry,
-  parseNodeName,
   parseVolumeName,
   type ExpandVolumeRequest,
   type Operation,
@@ -17,6 +16,7 @@ import { toVolumeView } from '../document-view.js';
 import type { ClusterCache, VolumeRecord } from '../store/cluster-cache.js';
 import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
+import { askedNode } from './asked-node.js';
 import { driveWithin, unfinished } from './operation-wait.js';
 import type { Operations } from './operations.js';
 
@@ -48,15 +48,17 @@ export class VolumeWork {
       throw new AppError('INVALID_ARGUMENT', 'the size is not a positive whole number of bytes', { field: 'size_bytes' });
     }
     const isDone = (document: VolumeDocument): boolean => (document.spec.sizeBytes ?? 0) >= sizeBytes;
+    const node = askedNode(request);
+    if (node !== undefined) return await this.#agents.call(node, 'expandVolume', request, context);
     const record = await this.#capable(request, 'expand');
-    if (record === undefined) return await this.#agents.call(parseNodeName(request.node ?? ''), 'expandVolume', request, context);
     return await this.#operate(record, 'expand', { sizeBytes: String(sizeBytes) }, isDone, context);
   }
 
   async createSnapshot(request: SnapshotRequest, context: CallContext): Promise<VolumeView> {
     const snapshot = parseVolumeName(request.snapshot);
+    const node = askedNode(request);
+    if (node !== undefined) return await this.#agents.call(node, 'createSnapshot', request, context);
     const record = await this.#capable(request, 'snapshot');
-    if (record === undefined) return await this.#agents.call(parseNodeName(request.node ?? ''), 'createSnapshot', request, context);
     const { name, snapshots = {} } = record.document;
     if (ownEntry(snapshots, snapshot) === undefined && Object.keys(snapshots).length >= SNAPSHOTS_MAX) {
       throw new AppError('NO_CAPACITY', `volume ${name} has ${String(SNAPSHOTS_MAX)} snapshots, the most that are allowed`, {
@@ -69,20 +71,18 @@ export class VolumeWork {
 
   async removeSnapshot(request: SnapshotRequest, context: CallContext): Promise<VolumeView> {
     const snapshot = parseVolumeName(request.snapshot);
+    const node = askedNode(request);
+    if (node !== undefined) return await this.#agents.call(node, 'removeSnapshot', request, context);
     const record = await this.#capable(request, 'snapshot');
-    if (record === undefined) return await this.#agents.call(parseNodeName(request.node ?? ''), 'removeSnapshot', request, context);
     const isDone = (document: VolumeDocument): boolean => ownEntry(document.snapshots, snapshot) === undefined;
     return await this.#operate(record, 'remove-snapshot', { snapshot }, isDone, context);
   }
 
-  /** The record of a global volume whose driver can do it; undefined = a node-addressed local volume. */
-  async #capable(request: VolumeRef, capability: 'expand' | 'snapshot'): Promise<VolumeRecord | undefined> {
+  /** The record of a global volume whose driver can do it. */
+  async #capable(request: VolumeRef, capability: 'expand' | 'snapshot'): Promise<VolumeRecord> {
     const name = parseVolumeName(request.name);
     const record = await this.#cache.readVolume(name);
-    if (record === undefined) {
-      if (request.node !== undefined) return undefined;
-      throw new AppError('VOLUME_NOT_FOUND', `volume ${name} does not exist`, { volume: name });
-    }
+    if (record === undefined) throw new AppError('VOLUME_NOT_FOUND', `volume ${name} does not exist`, { volume: name });
     const { spec, owner } = record.document;
     const driver = this.#cache.nodes.get(owner)?.document.drivers.find((offered) => offered.name === spec.driver);
     if (driver?.capabilities[capability] !== true) {
