@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { AppError, systemClock, systemRandom, type ComponentGroup, type Logger } from '@volplane/base';
 import { DockerPluginServer, planPlugins, type DoorApi, type PluginTcpOptions } from '@volplane/docker-plugin';
 import type { DriverInfo } from '@volplane/domain';
@@ -6,6 +5,7 @@ import { openHostedPlugins } from '@volplane/drivers';
 import type { ProgramRecorder } from '@volplane/host';
 import type { VolumeDriver } from '@volplane/ports';
 import type { AgentSettings } from './config.js';
+import { dockerTlsFrom } from './docker-tls.js';
 
 /** The Docker door as the settings want it; undefined when they want none. */
 export async function openDockerDoor(
@@ -58,31 +58,12 @@ export async function addHostedPlugins(
 }
 
 function tcpFrom(settings: AgentSettings): PluginTcpOptions | undefined {
-  const {
-    dockerSpecs,
-    dockerTcp,
-    dockerTlsCert,
-    dockerTlsClientCa,
-    dockerTlsEngineCert,
-    dockerTlsEngineKey,
-    dockerTlsKey,
-    dockerTlsServerCa,
-  } = settings;
+  const { dockerSpecs, dockerTcp } = settings;
   if (dockerTcp === '') return undefined;
   const at = dockerTcp.lastIndexOf(':');
   const port = Number(dockerTcp.slice(at + 1));
   if (at < 1 || !Number.isInteger(port) || port < 0 || port > 65_535)
     throw new AppError('INVALID_ARGUMENT', `docker-tcp ${JSON.stringify(dockerTcp)} is not HOST:PORT`);
-  const base = { specFolder: dockerSpecs, host: dockerTcp.slice(0, at).replace(/^\[|\]$/g, ''), port };
-  if (dockerTlsCert === '') return base;
-  const server = {
-    cert: readFileSync(dockerTlsCert, 'utf8'),
-    key: readFileSync(dockerTlsKey, 'utf8'),
-    ...(dockerTlsClientCa !== '' && { ca: readFileSync(dockerTlsClientCa, 'utf8') }),
-  };
-  const client = {
-    caFile: dockerTlsServerCa,
-    ...(dockerTlsEngineCert !== '' && { certFile: dockerTlsEngineCert, keyFile: dockerTlsEngineKey }),
-  };
-  return { ...base, tls: { server, client } };
+  const tls = dockerTlsFrom(settings);
+  return { specFolder: dockerSpecs, host: dockerTcp.slice(0, at).replace(/^\[|\]$/g, ''), port, ...(tls !== undefined && { tls }) };
 }
