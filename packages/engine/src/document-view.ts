@@ -78,5 +78,25 @@ export function pageSizeOf(request: { readonly pageSize?: number }): number {
   throw new AppError('INVALID_ARGUMENT', `page size ${String(size)} is not between 1 and ${String(PAGE_SIZE_MAX)}`, { field: 'page_size' });
 }
 
+/** About what the view takes up in a message, in bytes: enough to end a page before it is too large. */
+export function viewBytes(view: VolumeView): number {
+  const parts = view.attachments.length + (view.mountIds?.length ?? 0) + Object.keys(view.snapshots ?? {}).length;
+  let bytes = VIEW_BYTES + parts * PART_BYTES;
+  for (const map of [view.options, view.labels])
+    for (const key in map) bytes += ENTRY_BYTES + Buffer.byteLength(key) + Buffer.byteLength(map[key] ?? '');
+  return bytes;
+}
+
+/**
+ * A page of volumes ends early behind this many bytes. An answer over the bus may hold two parts of that size, global and local ones, within
+ * the 1 MiB of NATS; gRPC takes 4 MiB.
+ */
+export const PAGE_BYTES_MAX = 384 * 1024;
+/** Measured: 420 bytes of JSON without maps and holders, with names of a usual length. */
+const VIEW_BYTES = 500;
+/** A holder, a mount id, a snapshot. */
+const PART_BYTES = 250;
+const ENTRY_BYTES = 6;
+
 const PAGE_SIZE_DEFAULT = 100;
 const PAGE_SIZE_MAX = 1_000;

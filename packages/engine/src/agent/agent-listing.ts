@@ -1,6 +1,6 @@
 import { AppError, hasReason } from '@volplane/base';
 import type { ListVolumesRequest, NodeName, VolumePage, VolumeView } from '@volplane/domain';
-import { pageSizeOf, passesFilter } from '../document-view.js';
+import { PAGE_BYTES_MAX, pageSizeOf, passesFilter, viewBytes } from '../document-view.js';
 import type { LocalRecord, MountRecord } from './agent-book.js';
 
 export interface ListSources {
@@ -22,9 +22,9 @@ export async function listAgentVolumes(sources: ListSources, request: ListVolume
     const after = localCursor(token);
     const local =
       request.filter?.scope === 'global' ? [] : sources.local().filter((view) => view.name > after && passesFilter(view, request.filter));
-    volumes.push(...local.slice(0, pageSize));
+    volumes.push(...fitting(local, pageSize));
     const last = volumes.at(-1);
-    if (local.length > pageSize && last !== undefined)
+    if (local.length > volumes.length && last !== undefined)
       return { volumes, nextPageToken: LOCAL_TOKEN + last.name, unansweredNodes: [], warnings: [] };
     if (request.filter?.scope === 'local') return { volumes, unansweredNodes: [], warnings: [] };
     if (volumes.length >= pageSize) return { volumes, nextPageToken: GLOBAL_TOKEN, unansweredNodes: [], warnings: [] };
@@ -53,6 +53,17 @@ export async function listAgentVolumes(sources: ListSources, request: ListVolume
       throw error;
     return { volumes, unansweredNodes: [], warnings: [`global volumes are not listed: ${error.message}`] };
   }
+}
+
+/** As many of the first ones as a page has room for, one at least. */
+function fitting(views: readonly VolumeView[], pageSize: number): readonly VolumeView[] {
+  let bytes = 0;
+  const end = views.findIndex((view, index) => {
+    const isFull = index >= pageSize || bytes >= PAGE_BYTES_MAX;
+    bytes += viewBytes(view);
+    return isFull;
+  });
+  return end === -1 ? views : views.slice(0, end);
 }
 
 /** A global volume that this node has, told from its own journal while no manager can be asked; undefined when it has none. */

@@ -1,5 +1,6 @@
 import { AppError } from '@volplane/base';
 import type { NodeName } from '@volplane/domain';
+import { PAGE_BYTES_MAX } from '../document-view.js';
 
 /** Where a walk over nodes goes on: at this node, after this token of its own. */
 export interface NodeCursor {
@@ -19,6 +20,8 @@ export interface NodeWalk<T> {
   readonly cursor: NodeCursor;
   /** How many items fit. */
   readonly room: number;
+  /** Of one item, where they may be large: the page ends behind the node with which it has {@link PAGE_BYTES_MAX}. */
+  readonly bytesOf?: (item: T) => number;
   /** One page of a node, of at most `limit` items; undefined when the node does not answer. */
   readonly ask: (node: NodeName, token: string | undefined, limit: number) => Promise<NodePage<T> | undefined>;
   /** What is shown of a node that does not answer. */
@@ -39,6 +42,7 @@ export async function walkNodes<T>(walk: NodeWalk<T>): Promise<NodeWalkResult<T>
   const items: T[] = [];
   const unanswered: NodeName[] = [];
   const limit = Math.max(1, walk.room);
+  let bytes = 0;
   for (let first = 0; first < nodes.length; first += NODES_AT_ONCE) {
     const group = nodes.slice(first, first + NODES_AT_ONCE);
     const tokenOf = (node: NodeName): string | undefined => (node === cursor.node ? cursor.token : undefined);
@@ -50,12 +54,13 @@ export async function walkNodes<T>(walk: NodeWalk<T>): Promise<NodeWalkResult<T>
       const page = answer ?? absent(node, ownToken(tokenOf(node)), limit);
       if (page.items.length > walk.room - items.length) return { items, next: { node, ...optionalToken(tokenOf(node)) }, unanswered };
       items.push(...page.items);
+      if (walk.bytesOf !== undefined) for (const item of page.items) bytes += walk.bytesOf(item);
       if (page.nextToken !== undefined) {
         const token = answer === undefined ? ABSENT_TOKEN + page.nextToken : page.nextToken;
         return { items, next: { node, token }, unanswered };
       }
       const next = nodes[first + index + 1];
-      if (items.length >= walk.room && next !== undefined) return { items, next: { node: next }, unanswered };
+      if ((items.length >= walk.room || bytes >= PAGE_BYTES_MAX) && next !== undefined) return { items, next: { node: next }, unanswered };
     }
   }
   return { items, unanswered };

@@ -1,7 +1,7 @@
 import { AppError } from '@volplane/base';
 import { isNodeName, type ListVolumesRequest, type NodeName, type VolumePage, type VolumeView } from '@volplane/domain';
 import type { CallContext } from '../api.js';
-import { pageSizeOf, passesFilter, toVolumeView } from '../document-view.js';
+import { PAGE_BYTES_MAX, pageSizeOf, passesFilter, toVolumeView, viewBytes } from '../document-view.js';
 import type { ClusterCache } from '../store/cluster-cache.js';
 import type { MirroredVolume } from '../store/inventory-document.js';
 import type { Agents } from './agents.js';
@@ -42,21 +42,25 @@ export class VolumeListing {
     return await this.#localPage(request, cursor, { pageSize, volumes, warnings }, context);
   }
 
-  /** Adds global volumes up to the page's size. @returns the last name when there may be more */
+  /** Adds global volumes up to the page's size, or to {@link PAGE_BYTES_MAX}. @returns the last name when there may be more */
   #globalPage(request: ListVolumesRequest, after: string, pageSize: number, into: VolumeView[]): string | undefined {
     const prefix = request.filter?.namePrefix ?? '';
     // One before the prefix, so that the first name with it is not passed over.
     const start = prefix > after ? prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) - 1) : after;
     let looked = 0;
+    let bytes = 0;
     for (const name of this.#cache.volumes.names(start)) {
       if (name <= after) continue;
       if (prefix !== '' && name > prefix && !name.startsWith(prefix)) return undefined;
       const record = this.#cache.volumes.get(name);
       if (record === undefined) continue;
       const view = toVolumeView(record.document, record.modRevision);
-      if (passesFilter(view, request.filter)) into.push(view);
+      if (passesFilter(view, request.filter)) {
+        into.push(view);
+        bytes += viewBytes(view);
+      }
       looked += 1;
-      if (into.length >= pageSize || looked >= LOOKED_MAX) return name;
+      if (into.length >= pageSize || bytes >= PAGE_BYTES_MAX || looked >= LOOKED_MAX) return name;
     }
     return undefined;
   }
@@ -72,6 +76,7 @@ export class VolumeListing {
       nodes: [...this.#cache.nodes.keys()].sort().filter((node) => filter?.node === undefined || filter.node === node),
       cursor,
       room: page.pageSize - page.volumes.length,
+      bytesOf: viewBytes,
       ask: (node, token) => this.#askNode(node, request, token, page.pageSize, context),
       absent: (node, after, limit) => this.#mirroredPage(node, request, after, limit),
     });
