@@ -42,12 +42,16 @@ describe('kill -9 of a manager in the middle of calls', function () {
     await first.kill('SIGKILL');
     const outcomes = await Promise.all(calls);
     const failures = outcomes.filter((outcome) => outcome !== 'done');
-    for (const failure of failures) expect(failure).to.be.instanceOf(AppError).with.property('kind', 'unavailable');
+    for (const failure of failures) {
+      expect(failure).to.be.instanceOf(AppError);
+      // On a busy machine a manager gives a remove up before it is through; it goes on behind it.
+      if (!isRemoving(failure)) expect(failure).to.have.property('kind', 'unavailable');
+    }
 
     // The caller's one duty: the same call again.
     const other = cluster.client(second);
     await Promise.all(names.map((name) => persist(() => other.createVolume({ name, driver: 'shared' }, context()))));
-    await Promise.all(existing.slice(0, 15).map((name) => goneAt(persist(() => other.removeVolume({ name }, context())))));
+    await Promise.all(existing.slice(0, 15).map((name) => goneAt(() => other.removeVolume({ name }, context()))));
     await Promise.all(
       existing.slice(15).map((name) => persist(() => other.mountVolume({ name, node: 'node-1', mountId: `use-of-${name}` }, context()))),
     );
@@ -98,10 +102,19 @@ describe('kill -9 of a manager in the middle of calls', function () {
 });
 
 /** Removed now, or by the manager that died. */
-async function goneAt(removal: Promise<void>): Promise<void> {
-  try {
-    await removal;
-  } catch (error) {
-    if (!(error instanceof AppError) || error.reason !== 'VOLUME_NOT_FOUND') throw error;
-  }
+async function goneAt(remove: () => Promise<void>): Promise<void> {
+  const isGone = async (): Promise<boolean> => {
+    try {
+      await persist(remove);
+    } catch (error) {
+      if (isRemoving(error)) return false;
+      if (!(error instanceof AppError) || error.reason !== 'VOLUME_NOT_FOUND') throw error;
+    }
+    return true;
+  };
+  await waitFor(isGone, { what: 'the volume to be gone' });
+}
+
+function isRemoving(error: unknown): boolean {
+  return error instanceof AppError && error.reason === 'VOLUME_REMOVING';
 }
