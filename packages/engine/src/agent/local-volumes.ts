@@ -85,11 +85,14 @@ export class LocalVolumes implements Recoverable {
     });
   }
 
+  /** In whatever phase it is: a create that does not come to its end is taken back. */
   remove(name: VolumeName, uid?: string): Promise<void> {
     return this.#queue.run(name, async () => {
-      const present = this.#present(name);
+      const present = this.#recorded(name);
       if (uid !== undefined && uid !== present.uid) throw this.#notFound(name);
       this.#checkUnused(present, 'removed');
+      // First of all: without its driver the volume stays as it is, in sight.
+      this.#driverOf(present);
       const record = await this.#withoutBegunMount(present);
       const removing: LocalRecord = { ...record, phase: 'removing' };
       await this.#book.write({ locals: { [name]: removing } });
@@ -97,12 +100,18 @@ export class LocalVolumes implements Recoverable {
     });
   }
 
+  /** In whatever phase it is, and also without its driver: nobody else could free the name. */
   forget(name: VolumeName): Promise<void> {
     return this.#queue.run(name, async () => {
-      const record = this.#present(name);
+      const record = this.#recorded(name);
       this.#checkUnused(record, 'forgotten');
-      await this.#withoutBegunMount(record);
+      const { uid, driver, phase, mounting = false } = record;
+      const isAlone = this.#drivers.find(driver) === undefined;
+      if (!isAlone) await this.#withoutBegunMount(record);
       await this.#book.write({ locals: { [name]: undefined } });
+      const left = { volume: name, uid, driver };
+      if (phase !== 'ready') this.#log.warn('volume is forgotten, its driver may have all of it or a part', { ...left, phase });
+      else if (isAlone && mounting) this.#log.warn('volume is forgotten, it may still be mounted', left);
     });
   }
 
@@ -253,13 +262,14 @@ export class LocalVolumes implements Recoverable {
   /** Makes what the record says. What is refused for good has left nothing behind, and is forgotten. */
   async #finishCreate(record: LocalRecord): Promise<LocalRecord> {
     const { name, uid, source } = record;
-    const driver = this.#drivers.get(record.driver, name);
+    const driver = this.#driverOf(record);
     try {
       await this.#drivers.run(`create of volume ${name}`, uid, DRIVER_MS.create, (signal) =>
         driver.create({ ...toVolume(record), ...(source === undefined ? {} : { source }) }, signal),
       );
     } catch (error) {
-      if (hasReason(error, ...KNOWN_FAILURES)) await this.#book.write({ locals: { [name]: undefined } });
+      if (!hasReason(error, ...KNOWN_FAILURES)) throw withAdvice(error, 'the create goes on by itself; remove the volume to take it back');
+      await this.#book.write({ locals: { [name]: undefined } });
       throw error;
     }
     return await this.#save({ ...record, phase: 'ready' });
@@ -289,10 +299,14 @@ export class LocalVolumes implements Recoverable {
   }
 
   async #finishRemove(record: LocalRecord): Promise<void> {
-    const driver = this.#drivers.get(record.driver, record.name);
-    await this.#drivers.run(`removal of volume ${record.name}`, record.uid, DRIVER_MS.create, (signal) =>
-      driver.remove(toVolume(record), signal),
-    );
+    const driver = this.#driverOf(record);
+    try {
+      await this.#drivers.run(`removal of volume ${record.name}`, record.uid, DRIVER_MS.create, (signal) =>
+        driver.remove(toVolume(record), signal),
+      );
+    } catch (error) {
+      throw withAdvice(error, 'the removal goes on by itself; forget the volume to leave its data as it is');
+    }
     await this.#book.write({ locals: { [record.name]: undefined } });
   }
 
@@ -336,12 +350,9 @@ export class LocalVolumes implements Recoverable {
       options: wish.options,
     }).join('; ');
     if (difference === '') return;
-    throw new AppError('VOLUME_CONFLICT', `volume ${record.name} exists on node ${this.#node} with another identity: ${difference}`, {
-      volume: record.name,
-      uid: record.uid,
-      node: this.#node,
-      difference,
-    });
+    const text = `volume ${record.name} exists on node ${this.#node} with another identity: ${difference}`;
+    const advice = record.phase === 'ready' ? '' : '; its create has not come to its end, remove the volume to take it back';
+    throw new AppError('VOLUME_CONFLICT', `${text}${advice}`, { volume: record.name, uid: record.uid, node: this.#node, difference });
   }
 
   #checkUnused(record: LocalRecord, what: string): void {
@@ -366,8 +377,23 @@ export class LocalVolumes implements Recoverable {
     });
   }
 
+  /** For what cannot be done, or undone, without it. @throws AppError NODE_LACKS_DRIVER */
+  #driverOf({ name, driver }: LocalRecord): VolumeDriver {
+    try {
+      return this.#drivers.get(driver, name);
+    } catch (error) {
+      throw withAdvice(error, 'set the driver up again, or forget the volume, which leaves what the driver has of it');
+    }
+  }
+
   #present(name: VolumeName): LocalRecord {
     const record = this.find(name);
+    if (record === undefined) throw this.#notFound(name);
+    return record;
+  }
+
+  #recorded(name: VolumeName): LocalRecord {
+    const record = this.#book.local(name);
     if (record === undefined) throw this.#notFound(name);
     return record;
   }
@@ -379,6 +405,12 @@ export class LocalVolumes implements Recoverable {
   #now(): string {
     return new Date(this.#clock.wallMs()).toISOString();
   }
+}
+
+/** The same failure, which also says what can be done. */
+function withAdvice(error: unknown, advice: string): unknown {
+  if (!(error instanceof AppError)) return error;
+  return new AppError(error.reason, `${error.message}; ${advice}`, error.failure.fields, error.cause);
 }
 
 function hasSnapshot(record: LocalRecord, snapshot: string): boolean {
