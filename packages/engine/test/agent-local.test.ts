@@ -27,6 +27,8 @@ describe('local volumes', () => {
   let fault: (call: FakeCall) => FakeFault | undefined;
   let canClone: boolean;
   let hasDriver: boolean;
+  let boot: string;
+  let outlivesMachine: boolean;
   let warnings: string[];
 
   beforeEach(() => {
@@ -36,6 +38,8 @@ describe('local volumes', () => {
     disk = new MemoryDisk();
     canClone = true;
     hasDriver = true;
+    boot = 'b1';
+    outlivesMachine = false;
     warnings = [];
     fault = () => undefined;
     start();
@@ -54,8 +58,9 @@ describe('local volumes', () => {
       ...{ storage, kernel, clock, name: 'here', fault: (call) => fault(call) },
       capabilities: { scope: 'local', clone: canClone, size: canClone },
     });
+    driver.outlivesMachine = outlivesMachine;
     agent = Agent.start({
-      ...{ node: parseNodeName('n1'), labels: {}, version: 'test', boot: 'b1', journal, bus: world.network.open('n1') },
+      ...{ node: parseNodeName('n1'), labels: {}, version: 'test', boot, journal, bus: world.network.open('n1') },
       ...{ drivers: hasDriver ? [driver] : [], clock, random: world.random, log },
     });
   }
@@ -258,6 +263,49 @@ describe('local volumes', () => {
       await pass(20_000);
       expect(isMounted()).to.equal(true);
       expect(agent.book.locals()[0]?.mountIds).to.deep.equal(['c1']);
+    });
+  });
+
+  describe('mount on a machine that was started anew', () => {
+    const mountIds = (): readonly string[] => agent.book.locals().flatMap((record) => record.mountIds);
+
+    beforeEach(async () => {
+      await create('vol');
+      await mount('c1');
+      boot = 'b2';
+    });
+
+    it('is used by nobody any more, though the driver finds its folder', async () => {
+      await restart();
+      await world.until(() => mountIds().length === 0, 'the ids are void');
+      await remove('vol');
+      expect(records()).to.deep.equal([]);
+    });
+
+    it('is ended for good when the driver answers late, and does not decide the mode of the next', async () => {
+      await restart(['unmount', unavailable('unmount')]);
+      await world.until(() => mountIds().length === 0, 'the ids are void');
+      await world.until(() => kernel.mounts.length === 0, 'it is unmounted', 250);
+      await mount('c2', 'ro');
+      expect(kernel.mounts.map(({ mode }) => mode)).to.deep.equal(['ro']);
+      expect(mountIds()).to.deep.equal(['c2']);
+    });
+
+    it('is this start’s once it is made anew', async () => {
+      await restart();
+      await mount('c2');
+      await restart();
+      await world.until(() => driver.calls.some(({ method }) => method === 'inspect'), 'the mount was looked at');
+      await pass(20_000);
+      expect(mountIds()).to.deep.equal(['c2']);
+    });
+
+    it('is what the driver says where mounts outlive the machine', async () => {
+      outlivesMachine = true;
+      await restart();
+      await world.until(() => driver.calls.some(({ method }) => method === 'inspect'), 'the mount was looked at');
+      await pass(20_000);
+      expect(mountIds()).to.deep.equal(['c1']);
     });
   });
 

@@ -253,10 +253,26 @@ export class LocalVolumes implements Recoverable {
         return;
       }
       if (record.mountIds.length === 0) return;
+      if (this.#isOver(record)) {
+        await this.#endMount(record, 'the machine was started anew');
+        return;
+      }
       const { path } = await this.inspect(record);
       if (path !== undefined) this.#log.info('local mount restored', { volume: name, mountIds: record.mountIds });
-      else await this.#unmount(await this.#save({ ...record, mountIds: [] }));
+      else await this.#endMount(record, 'not mounted any more when the agent came back');
     });
+  }
+
+  /** True for a mount of an earlier start of the machine: who used it has ended, though a driver that gives a folder finds it as it was. */
+  #isOver(record: LocalRecord): boolean {
+    return this.#book.isOfEarlierBoot(record) && this.#drivers.find(record.driver)?.outlivesMachine !== true;
+  }
+
+  async #endMount(record: LocalRecord, detail: string): Promise<void> {
+    this.#log.warn('local mount of an earlier life is gone or unused, ended', { volume: record.name, mountIds: record.mountIds, detail });
+    const { path: _, mode: __, ...rest } = record;
+    // Void before the driver is asked: should it fail, the unmount is tried again and nobody is refused for ids that have ended.
+    await this.#unmount(await this.#save({ ...rest, mountIds: [], mounting: true }));
   }
 
   /** Makes what the record says. What is refused for good has left nothing behind, and is forgotten. */
@@ -278,7 +294,8 @@ export class LocalVolumes implements Recoverable {
   /** Before the first mount: whatever becomes of this life or of the call, somebody knows that something may be mounted. */
   async #beginMount(driver: VolumeDriver, present: LocalRecord): Promise<LocalRecord> {
     // What a failed call has left may be writable where this one is not to be.
-    const record: LocalRecord = { ...(await this.#withoutBegunMount(present)), mounting: true };
+    const { boot } = this.#book;
+    const record: LocalRecord = { ...(await this.#withoutBegunMount(present)), mounting: true, ...(boot === undefined ? {} : { boot }) };
     const changes = { locals: { [record.name]: record } };
     if (driver.outlivesMachine === true) await this.#book.write(changes);
     else await this.#book.keep(changes);
@@ -294,7 +311,7 @@ export class LocalVolumes implements Recoverable {
     await this.#drivers.run(`unmount of volume ${record.name}`, record.uid, DRIVER_MS.unmount, (signal) =>
       driver.unmount(toVolume(record), signal),
     );
-    const { path: _, mode: __, mounting: ___, ...rest } = record;
+    const { path: _, mode: __, mounting: ___, boot: ____, ...rest } = record;
     return await this.#save({ ...rest, mountIds: [] });
   }
 
