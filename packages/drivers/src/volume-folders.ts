@@ -95,6 +95,13 @@ export class VolumeFolders {
     throw fsFault(toError(fault), `mount of volume ${volume.name}`);
   }
 
+  /** True when a create of this volume has come to its end, durably; another volume at its place is for the create to tell. */
+  async isMade(volume: DriverVolume): Promise<boolean> {
+    if ((await this.look(volume)).kind !== 'own') return false;
+    await this.#syncRoot(`create of volume ${volume.name}`);
+    return true;
+  }
+
   /**
    * Makes the folder with its marker, and with what `fill` puts into it, in one step. There already: fine.
    *
@@ -201,12 +208,9 @@ export class VolumeFolders {
     const taken = fault.syscall === 'check-absent' || (fault.syscall === 'rename' && PLACE_TAKEN.has(fault.code));
     if (!taken) throw toError(fault);
     const winner = await this.look(volume);
-    if (winner.kind === 'own') {
-      // Whoever made it may have been cut short before the move was durable.
-      await this.#syncRoot(`create of volume ${volume.name}`);
-      return false;
-    }
-    throw this.foreign(volume, winner.kind === 'foreign' ? winner.fault : 'it came and went during the create');
+    if (winner.kind !== 'own') throw this.foreign(volume, winner.kind === 'foreign' ? winner.fault : 'it came and went during the create');
+    await this.#syncRoot(`create of volume ${volume.name}`);
+    return false;
   }
 
   /** The quick way for a volume that is there and not in use. @returns false when it is not so; nothing is done then */
@@ -225,7 +229,7 @@ export class VolumeFolders {
     return true;
   }
 
-  /** For what is as it should be already: it may not be so on the disk yet. No root: nothing is in it. */
+  /** For what is as it should be already: who did it may have been cut short before it was durable. No root: nothing is in it. */
   async #syncRoot(what: string): Promise<void> {
     const { fault } = await this.#files.run([[{ do: 'sync-folder', path: this.root }]]);
     if (fault !== undefined && fault.code !== 'ENOENT') throw notDurable(toError(fault), what);
