@@ -95,6 +95,13 @@ export class VolumeFolders {
     throw fsFault(toError(fault), `mount of volume ${volume.name}`);
   }
 
+  /** True when a create of this volume has come to its end, durably; another volume at its place is for the create to tell. */
+  async isMade(volume: DriverVolume): Promise<boolean> {
+    if ((await this.look(volume)).kind !== 'own') return false;
+    await this.#syncRoot(`create of volume ${volume.name}`);
+    return true;
+  }
+
   /**
    * Makes the folder with its marker, and with what `fill` puts into it, in one step. There already: fine.
    *
@@ -142,6 +149,7 @@ export class VolumeFolders {
           : `volume ${volume.name} is not removed, because ${mounted.target} is still mounted`;
       throw new AppError(mounted === undefined ? 'DRIVER_UNAVAILABLE' : 'DRIVER_FAILED', text, { volume: volume.name });
     }
+    await this.#syncRoot(`remove of volume ${volume.name}`);
     await this.#context.onStep('in the trash');
     await this.trash.settle(undefined, signal);
     await this.#sweepStaging(volume, await this.trash.names(this.#staging), signal);
@@ -195,11 +203,14 @@ export class VolumeFolders {
   ): Promise<boolean> {
     const { fault } = await this.#runIn(this.#staging, plan, values);
     if (fault === undefined) return true;
+    // The last round comes after the move; a plan of one round has none.
+    if (fault.round > 0 && fault.round === plan.script.length - 1) throw notDurable(toError(fault), `create of volume ${volume.name}`);
     const taken = fault.syscall === 'check-absent' || (fault.syscall === 'rename' && PLACE_TAKEN.has(fault.code));
     if (!taken) throw toError(fault);
     const winner = await this.look(volume);
-    if (winner.kind === 'own') return false;
-    throw this.foreign(volume, winner.kind === 'foreign' ? winner.fault : 'it came and went during the create');
+    if (winner.kind !== 'own') throw this.foreign(volume, winner.kind === 'foreign' ? winner.fault : 'it came and went during the create');
+    await this.#syncRoot(`create of volume ${volume.name}`);
+    return false;
   }
 
   /** The quick way for a volume that is there and not in use. @returns false when it is not so; nothing is done then */
@@ -210,12 +221,18 @@ export class VolumeFolders {
     if (fault !== undefined && fault.round < 2) {
       // Not its own, or gone; another node can have been quicker with the same remove.
       if (fault.round === 0 && NOT_THERE.has(fault.code)) return false;
-      throw toError(fault);
+      throw fault.round === 0 ? toError(fault) : notDurable(toError(fault), `remove of volume ${volume.name}`);
     }
     await this.trash.settle(fault === undefined ? undefined : taken, signal);
     const names = fault?.round === 2 ? await this.trash.names(this.#staging) : (found[0] ?? '').split('\n');
     await this.#sweepStaging(volume, names, signal);
     return true;
+  }
+
+  /** For what is as it should be already: who did it may have been cut short before it was durable. No root: nothing is in it. */
+  async #syncRoot(what: string): Promise<void> {
+    const { fault } = await this.#files.run([[{ do: 'sync-folder', path: this.root }]]);
+    if (fault !== undefined && fault.code !== 'ENOENT') throw notDurable(toError(fault), what);
   }
 
   /** Makes `folder`, where the script puts something, when it is missing, and begins again. */
@@ -265,6 +282,11 @@ export class VolumeFolders {
 
 function markerOf(volume: DriverVolume, nowMs: number): VolumeMarker {
   return { schema: 1, name: volume.name, uid: volume.uid, options: volume.options, createdAt: new Date(nowMs).toISOString() };
+}
+
+/** It is done and may not survive the end of the machine, whatever the fault: DRIVER_FAILED would say that nothing was done. */
+function notDurable(error: Error, what: string): AppError {
+  return new AppError('DRIVER_UNAVAILABLE', `${what} is not known to be on the disk`, {}, error);
 }
 
 /** Markers that are read together, in one convoy. */

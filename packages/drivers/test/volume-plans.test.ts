@@ -62,6 +62,12 @@ describe('plans for the folders of volumes', () => {
     expect(roundOf(script, 'remove-file', join(TAKEN, MARKER_FILE))).to.be.above(synced);
   });
 
+  it('let others pass through a folder and not look around, and nobody read its marker', () => {
+    const calls = plans.create.script.flat();
+    expect(calls.find((call) => call.do === 'make-folder' && call.path === STAGED)).to.include({ mode: 0o701 });
+    expect(calls.find((call) => call.do === 'write-file')).to.include({ mode: 0o600 });
+  });
+
   it('remove: deletes nothing where the trash is kept', () => {
     const { script } = volumePlans(ROOT, { keepsTrash: true }).remove;
     expect(script.flat().filter((call) => call.do.startsWith('remove'))).to.deep.equal([]);

@@ -1,4 +1,4 @@
-import { AppError, silentLogger } from '@volplane/base';
+import { AppError, silentLogger, type Logger } from '@volplane/base';
 import { parseNodeName, type VolumeView } from '@volplane/domain';
 import type { DriverVolume } from '@volplane/ports';
 import {
@@ -26,6 +26,10 @@ describe('local volumes', () => {
   let driver: PlainDriver;
   let fault: (call: FakeCall) => FakeFault | undefined;
   let canClone: boolean;
+  let hasDriver: boolean;
+  let boot: string;
+  let outlivesMachine: boolean;
+  let warnings: string[];
 
   beforeEach(() => {
     world = new World();
@@ -33,6 +37,10 @@ describe('local volumes', () => {
     kernel = new FakeKernel('n1');
     disk = new MemoryDisk();
     canClone = true;
+    hasDriver = true;
+    boot = 'b1';
+    outlivesMachine = false;
+    warnings = [];
     fault = () => undefined;
     start();
   });
@@ -45,13 +53,15 @@ describe('local volumes', () => {
   function start(): void {
     const { clock } = world;
     journal = disk.open();
+    const log: Logger = { ...silentLogger, warn: (message) => warnings.push(message), child: () => log };
     driver = new PlainDriver({
       ...{ storage, kernel, clock, name: 'here', fault: (call) => fault(call) },
       capabilities: { scope: 'local', clone: canClone, size: canClone },
     });
+    driver.outlivesMachine = outlivesMachine;
     agent = Agent.start({
-      ...{ node: parseNodeName('n1'), labels: {}, version: 'test', boot: 'b1', journal, bus: world.network.open('n1') },
-      ...{ drivers: [driver], clock, random: world.random, log: silentLogger },
+      ...{ node: parseNodeName('n1'), labels: {}, version: 'test', boot, journal, bus: world.network.open('n1') },
+      ...{ drivers: hasDriver ? [driver] : [], clock, random: world.random, log },
     });
   }
 
@@ -78,6 +88,12 @@ describe('local volumes', () => {
   const mount = (mountId: string, mode: 'rw' | 'ro' = 'rw'): Promise<unknown> =>
     world.settle(agent.api.mountVolume({ name: 'vol', mountId, mode }, context()));
   const remove = (name: string): Promise<void> => world.settle(agent.api.removeVolume({ name }, context()));
+  const forget = (name: string): Promise<void> => world.settle(agent.api.forgetVolume({ name }, context()));
+  const unavailable = (method: FakeCall['method']): FakeFault => ({
+    kind: 'fail',
+    error: new AppError('DRIVER_UNAVAILABLE', `no answer to ${method}`),
+    effect: 'none',
+  });
   const records = (): readonly string[] => agent.book.locals().map(({ name, phase }) => `${name} ${phase}`);
   const pass = async (ms: number): Promise<void> => {
     const endMs = world.clock.monotonicMs() + ms;
@@ -130,6 +146,64 @@ describe('local volumes', () => {
       const sized = await rejection(create('sized', { sizeBytes: 4096 }));
       expect(sized).to.include({ reason: 'CAPABILITY_MISSING' });
       expect(records()).to.deep.equal(['vol ready']);
+    });
+  });
+
+  describe('that do not come to their end', () => {
+    it('are taken back by a remove where the driver cannot create', async () => {
+      fault = ({ method }) => (method === 'create' ? unavailable(method) : undefined);
+      const refusal = await rejection(create('vol'));
+      expect(refusal).to.include({ reason: 'DRIVER_UNAVAILABLE' });
+      expect(refusal.message).to.contain('remove the volume');
+      expect((await rejection(create('vol', { sizeBytes: 4096 }))).message).to.contain('remove the volume');
+      expect(records()).to.deep.equal(['vol creating']);
+      await remove('vol');
+      expect(records()).to.deep.equal([]);
+      expect(driver.calls.at(-1)).to.include({ method: 'remove' });
+    });
+
+    it('are forgotten where the driver cannot remove either, which says what may be left', async () => {
+      fault = ({ method }) => (method === 'create' || method === 'remove' ? unavailable(method) : undefined);
+      await rejection(create('vol'));
+      expect((await rejection(remove('vol'))).message).to.contain('forget the volume');
+      expect(records()).to.deep.equal(['vol removing']);
+      await forget('vol');
+      expect(records()).to.deep.equal([]);
+      expect(warnings).to.include('volume is forgotten, its driver may have all of it or a part');
+    });
+
+    it('are removed by the same remove once more, and no volume of the cluster is', async () => {
+      await create('vol');
+      fault = ({ method }) => (method === 'remove' ? unavailable(method) : undefined);
+      await rejection(remove('vol'));
+      fault = () => undefined;
+      await remove('vol');
+      expect(records()).to.deep.equal([]);
+    });
+
+    it('are forgotten without their driver, and not hidden by a remove that it would take', async () => {
+      await create('ready');
+      await create('mounting');
+      failOnce('mount', crashing);
+      agent.api.mountVolume({ name: 'mounting', mountId: 'c1' }, context()).catch(() => undefined);
+      await world.until(() => driver.calls.some(({ method }) => method === 'mount'), 'the mount has begun');
+      fault = ({ method }) => (method === 'create' ? unavailable(method) : undefined);
+      await rejection(create('vol'));
+      hasDriver = false;
+      await restart();
+      for (const name of ['ready', 'mounting', 'vol']) {
+        const refusal = await rejection(remove(name));
+        expect(refusal).to.include({ reason: 'NODE_LACKS_DRIVER' });
+        expect(refusal.message).to.contain('forget the volume');
+      }
+      expect(records()).to.deep.equal(['ready ready', 'mounting ready', 'vol creating']);
+      warnings = [];
+      for (const name of ['ready', 'mounting', 'vol']) await forget(name);
+      expect(records()).to.deep.equal([]);
+      expect(warnings.filter((message) => message.startsWith('volume is forgotten'))).to.deep.equal([
+        'volume is forgotten, it may still be mounted',
+        'volume is forgotten, its driver may have all of it or a part',
+      ]);
     });
   });
 
@@ -189,6 +263,49 @@ describe('local volumes', () => {
       await pass(20_000);
       expect(isMounted()).to.equal(true);
       expect(agent.book.locals()[0]?.mountIds).to.deep.equal(['c1']);
+    });
+  });
+
+  describe('mount on a machine that was started anew', () => {
+    const mountIds = (): readonly string[] => agent.book.locals().flatMap((record) => record.mountIds);
+
+    beforeEach(async () => {
+      await create('vol');
+      await mount('c1');
+      boot = 'b2';
+    });
+
+    it('is used by nobody any more, though the driver finds its folder', async () => {
+      await restart();
+      await world.until(() => mountIds().length === 0, 'the ids are void');
+      await remove('vol');
+      expect(records()).to.deep.equal([]);
+    });
+
+    it('is ended for good when the driver answers late, and does not decide the mode of the next', async () => {
+      await restart(['unmount', unavailable('unmount')]);
+      await world.until(() => mountIds().length === 0, 'the ids are void');
+      await world.until(() => kernel.mounts.length === 0, 'it is unmounted', 250);
+      await mount('c2', 'ro');
+      expect(kernel.mounts.map(({ mode }) => mode)).to.deep.equal(['ro']);
+      expect(mountIds()).to.deep.equal(['c2']);
+    });
+
+    it('is this start’s once it is made anew', async () => {
+      await restart();
+      await mount('c2');
+      await restart();
+      await world.until(() => driver.calls.some(({ method }) => method === 'inspect'), 'the mount was looked at');
+      await pass(20_000);
+      expect(mountIds()).to.deep.equal(['c2']);
+    });
+
+    it('is what the driver says where mounts outlive the machine', async () => {
+      outlivesMachine = true;
+      await restart();
+      await world.until(() => driver.calls.some(({ method }) => method === 'inspect'), 'the mount was looked at');
+      await pass(20_000);
+      expect(mountIds()).to.deep.equal(['c1']);
     });
   });
 

@@ -1,13 +1,16 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { ManualClock } from '@volplane/testkit';
 import { expect } from 'chai';
 import { StderrLines } from '../src/stderr-lines.js';
+
+const exec = promisify(execFile);
 
 describe('standard error whose reader is behind', () => {
   it('loses no line when the process exits', async () => {
@@ -40,10 +43,10 @@ describe('standard error whose reader is behind', () => {
     let lost: number[];
     let lines: StderrLines;
 
-    beforeEach(() => {
+    beforeEach(async () => {
       folder = mkdtempSync(join(tmpdir(), 'volplane-'));
       const path = join(folder, 'pipe');
-      execFileSync('mkfifo', [path]);
+      await exec('mkfifo', [path]);
       fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
       clock = new ManualClock();
       lost = [];

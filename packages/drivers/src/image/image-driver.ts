@@ -56,6 +56,8 @@ export class ImageDriver implements VolumeDriver {
     const plan = planImage(volume.options, this.#config.fsType);
     await this.#ready();
     await this.#sweepStaged(volume, signal);
+    // A clone that was made needs its source no more, which may be gone since.
+    if (volume.source !== undefined && (await this.#folders.isMade(volume))) return;
     const { defaultSizeBytes, preallocate, fsType } = this.#config;
     const source = volume.source === undefined ? undefined : await this.#sourceOf(volume.source, fsType);
     const fill = fillImage(this.#context, this.#mounts, {

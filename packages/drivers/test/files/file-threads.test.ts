@@ -35,6 +35,12 @@ describe('threads for files', () => {
   const at = (name: string): string => join(folder.path, name);
   const write = (name: string): FileCall => ({ do: 'write-file', path: at(name), text: name, mode: 0o600 });
 
+  it('waits for nobody when a pipe stands where it is to read a file', async () => {
+    await exec('mkfifo', [at('pipe')]);
+    const { fault } = await thread.run([[{ do: 'read-file', path: at('pipe'), bytesMax: 100 }]]);
+    expect(fault).to.include({ code: 'ESPIPE', syscall: 'read' });
+  });
+
   it('keeps no process from its end while a storage hangs', async () => {
     await exec('mkfifo', [at('hangs')]);
     const child = execFile(process.execPath, [...process.execArgv, HUNG_PROCESS, at('hangs')]);

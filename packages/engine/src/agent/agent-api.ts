@@ -139,13 +139,13 @@ export class AgentApi implements VolplaneApi {
 
   async removeVolume(request: RemoveVolumeRequest, context: CallContext): Promise<void> {
     const name = parseVolumeName(request.name);
-    if (this.#localFor(request, name) === undefined) await this.#passRef('removeVolume', request, context);
+    if (this.#localFor(request, name, this.#book.local(name)) === undefined) await this.#passRef('removeVolume', request, context);
     else await this.#bounded(context, `removal of volume ${name}`, this.#local.remove(name, request.uid));
   }
 
   async forgetVolume(request: VolumeRef, context: CallContext): Promise<void> {
     const name = parseVolumeName(request.name);
-    if (this.#localFor(request, name) === undefined) await this.#passRef('forgetVolume', request, context);
+    if (this.#localFor(request, name, this.#book.local(name)) === undefined) await this.#passRef('forgetVolume', request, context);
     else await this.#local.forget(name);
   }
 
@@ -279,10 +279,14 @@ export class AgentApi implements VolplaneApi {
     return request.node === undefined || parseNodeName(request.node) === this.#node;
   }
 
-  /** Undefined: the request means a global volume, or another node's. @throws AppError VOLUME_NOT_FOUND when it can only mean a local one */
-  #localFor(request: VolumeRef, name: VolumeName): LocalRecord | undefined {
+  /**
+   * Undefined: the request means a global volume, or another node's.
+   *
+   * @param local - absent: the ready one of this name; a call that ends a volume means it in any phase
+   * @throws AppError VOLUME_NOT_FOUND when it can only mean a local one
+   */
+  #localFor(request: VolumeRef, name: VolumeName, local = this.#local.find(name)): LocalRecord | undefined {
     if (!this.#isMine(request) || request.scope === 'global') return undefined;
-    const local = this.#local.find(name);
     if (local !== undefined || request.scope !== 'local') return local;
     throw new AppError('VOLUME_NOT_FOUND', `node ${this.#node} has no local volume ${name}`, { volume: name, node: this.#node });
   }

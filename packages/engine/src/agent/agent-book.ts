@@ -67,6 +67,8 @@ export interface LocalRecord {
   readonly mountIds: readonly MountId[];
   /** Its first mount was begun, and no id is there to say that it came to its end: it is unmounted before anything else. */
   readonly mounting?: true;
+  /** The start of the machine in which its mount was begun; absent = not known, or not mounted. */
+  readonly boot?: string;
   readonly mode?: MountMode;
   readonly path?: string;
   readonly sizeBytes?: number;
@@ -173,7 +175,7 @@ export class AgentBook {
    * True for a mount of an earlier start of the machine. The kernel has forgotten it, and its record may be one of the last that
    * reached the disk: what was written after it may say otherwise.
    */
-  isOfEarlierBoot(record: MountRecord): boolean {
+  isOfEarlierBoot(record: Pick<MountRecord, 'boot'>): boolean {
     return record.boot !== undefined && record.boot !== this.boot;
   }
 

@@ -85,11 +85,14 @@ export class LocalVolumes implements Recoverable {
     });
   }
 
+  /** In whatever phase it is: a create that does not come to its end is taken back. */
   remove(name: VolumeName, uid?: string): Promise<void> {
     return this.#queue.run(name, async () => {
-      const present = this.#present(name);
+      const present = this.#recorded(name);
       if (uid !== undefined && uid !== present.uid) throw this.#notFound(name);
       this.#checkUnused(present, 'removed');
+      // First of all: without its driver the volume stays as it is, in sight.
+      this.#driverOf(present);
       const record = await this.#withoutBegunMount(present);
       const removing: LocalRecord = { ...record, phase: 'removing' };
       await this.#book.write({ locals: { [name]: removing } });
@@ -97,12 +100,18 @@ export class LocalVolumes implements Recoverable {
     });
   }
 
+  /** In whatever phase it is, and also without its driver: nobody else could free the name. */
   forget(name: VolumeName): Promise<void> {
     return this.#queue.run(name, async () => {
-      const record = this.#present(name);
+      const record = this.#recorded(name);
       this.#checkUnused(record, 'forgotten');
-      await this.#withoutBegunMount(record);
+      const { uid, driver, phase, mounting = false } = record;
+      const isAlone = this.#drivers.find(driver) === undefined;
+      if (!isAlone) await this.#withoutBegunMount(record);
       await this.#book.write({ locals: { [name]: undefined } });
+      const left = { volume: name, uid, driver };
+      if (phase !== 'ready') this.#log.warn('volume is forgotten, its driver may have all of it or a part', { ...left, phase });
+      else if (isAlone && mounting) this.#log.warn('volume is forgotten, it may still be mounted', left);
     });
   }
 
@@ -244,22 +253,39 @@ export class LocalVolumes implements Recoverable {
         return;
       }
       if (record.mountIds.length === 0) return;
+      if (this.#isOver(record)) {
+        await this.#endMount(record, 'the machine was started anew');
+        return;
+      }
       const { path } = await this.inspect(record);
       if (path !== undefined) this.#log.info('local mount restored', { volume: name, mountIds: record.mountIds });
-      else await this.#unmount(await this.#save({ ...record, mountIds: [] }));
+      else await this.#endMount(record, 'not mounted any more when the agent came back');
     });
+  }
+
+  /** True for a mount of an earlier start of the machine: who used it has ended, though a driver that gives a folder finds it as it was. */
+  #isOver(record: LocalRecord): boolean {
+    return this.#book.isOfEarlierBoot(record) && this.#drivers.find(record.driver)?.outlivesMachine !== true;
+  }
+
+  async #endMount(record: LocalRecord, detail: string): Promise<void> {
+    this.#log.warn('local mount of an earlier life is gone or unused, ended', { volume: record.name, mountIds: record.mountIds, detail });
+    const { path: _, mode: __, ...rest } = record;
+    // Void before the driver is asked: should it fail, the unmount is tried again and nobody is refused for ids that have ended.
+    await this.#unmount(await this.#save({ ...rest, mountIds: [], mounting: true }));
   }
 
   /** Makes what the record says. What is refused for good has left nothing behind, and is forgotten. */
   async #finishCreate(record: LocalRecord): Promise<LocalRecord> {
     const { name, uid, source } = record;
-    const driver = this.#drivers.get(record.driver, name);
+    const driver = this.#driverOf(record);
     try {
       await this.#drivers.run(`create of volume ${name}`, uid, DRIVER_MS.create, (signal) =>
         driver.create({ ...toVolume(record), ...(source === undefined ? {} : { source }) }, signal),
       );
     } catch (error) {
-      if (hasReason(error, ...KNOWN_FAILURES)) await this.#book.write({ locals: { [name]: undefined } });
+      if (!hasReason(error, ...KNOWN_FAILURES)) throw withAdvice(error, 'the create goes on by itself; remove the volume to take it back');
+      await this.#book.write({ locals: { [name]: undefined } });
       throw error;
     }
     return await this.#save({ ...record, phase: 'ready' });
@@ -268,7 +294,8 @@ export class LocalVolumes implements Recoverable {
   /** Before the first mount: whatever becomes of this life or of the call, somebody knows that something may be mounted. */
   async #beginMount(driver: VolumeDriver, present: LocalRecord): Promise<LocalRecord> {
     // What a failed call has left may be writable where this one is not to be.
-    const record: LocalRecord = { ...(await this.#withoutBegunMount(present)), mounting: true };
+    const { boot } = this.#book;
+    const record: LocalRecord = { ...(await this.#withoutBegunMount(present)), mounting: true, ...(boot === undefined ? {} : { boot }) };
     const changes = { locals: { [record.name]: record } };
     if (driver.outlivesMachine === true) await this.#book.write(changes);
     else await this.#book.keep(changes);
@@ -284,15 +311,19 @@ export class LocalVolumes implements Recoverable {
     await this.#drivers.run(`unmount of volume ${record.name}`, record.uid, DRIVER_MS.unmount, (signal) =>
       driver.unmount(toVolume(record), signal),
     );
-    const { path: _, mode: __, mounting: ___, ...rest } = record;
+    const { path: _, mode: __, mounting: ___, boot: ____, ...rest } = record;
     return await this.#save({ ...rest, mountIds: [] });
   }
 
   async #finishRemove(record: LocalRecord): Promise<void> {
-    const driver = this.#drivers.get(record.driver, record.name);
-    await this.#drivers.run(`removal of volume ${record.name}`, record.uid, DRIVER_MS.create, (signal) =>
-      driver.remove(toVolume(record), signal),
-    );
+    const driver = this.#driverOf(record);
+    try {
+      await this.#drivers.run(`removal of volume ${record.name}`, record.uid, DRIVER_MS.create, (signal) =>
+        driver.remove(toVolume(record), signal),
+      );
+    } catch (error) {
+      throw withAdvice(error, 'the removal goes on by itself; forget the volume to leave its data as it is');
+    }
     await this.#book.write({ locals: { [record.name]: undefined } });
   }
 
@@ -336,12 +367,9 @@ export class LocalVolumes implements Recoverable {
       options: wish.options,
     }).join('; ');
     if (difference === '') return;
-    throw new AppError('VOLUME_CONFLICT', `volume ${record.name} exists on node ${this.#node} with another identity: ${difference}`, {
-      volume: record.name,
-      uid: record.uid,
-      node: this.#node,
-      difference,
-    });
+    const text = `volume ${record.name} exists on node ${this.#node} with another identity: ${difference}`;
+    const advice = record.phase === 'ready' ? '' : '; its create has not come to its end, remove the volume to take it back';
+    throw new AppError('VOLUME_CONFLICT', `${text}${advice}`, { volume: record.name, uid: record.uid, node: this.#node, difference });
   }
 
   #checkUnused(record: LocalRecord, what: string): void {
@@ -366,8 +394,23 @@ export class LocalVolumes implements Recoverable {
     });
   }
 
+  /** For what cannot be done, or undone, without it. @throws AppError NODE_LACKS_DRIVER */
+  #driverOf({ name, driver }: LocalRecord): VolumeDriver {
+    try {
+      return this.#drivers.get(driver, name);
+    } catch (error) {
+      throw withAdvice(error, 'set the driver up again, or forget the volume, which leaves what the driver has of it');
+    }
+  }
+
   #present(name: VolumeName): LocalRecord {
     const record = this.find(name);
+    if (record === undefined) throw this.#notFound(name);
+    return record;
+  }
+
+  #recorded(name: VolumeName): LocalRecord {
+    const record = this.#book.local(name);
     if (record === undefined) throw this.#notFound(name);
     return record;
   }
@@ -379,6 +422,12 @@ export class LocalVolumes implements Recoverable {
   #now(): string {
     return new Date(this.#clock.wallMs()).toISOString();
   }
+}
+
+/** The same failure, which also says what can be done. */
+function withAdvice(error: unknown, advice: string): unknown {
+  if (!(error instanceof AppError)) return error;
+  return new AppError(error.reason, `${error.message}; ${advice}`, error.failure.fields, error.cause);
 }
 
 function hasSnapshot(record: LocalRecord, snapshot: string): boolean {

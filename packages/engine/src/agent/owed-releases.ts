@@ -14,7 +14,9 @@ export class OwedReleases implements Service {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Logger;
-  #wake: () => void = () => undefined;
+  /** Since the last look at what is owed began: something was left to the background; a session has begun. */
+  #left = new AbortController();
+  #began = new AbortController();
 
   constructor(parts: {
     readonly book: AgentBook;
@@ -32,7 +34,7 @@ export class OwedReleases implements Service {
     this.#log = parts.log;
     parts.session.listen({
       onBegan: () => {
-        this.#wake();
+        this.#began.abort();
       },
     });
   }
@@ -47,7 +49,7 @@ export class OwedReleases implements Service {
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       this.#log.info('release is owed', { volume: owed.name, uid, seq: owed.seq, error });
-      this.#wake();
+      this.#left.abort();
       return false;
     }
   }
@@ -55,14 +57,14 @@ export class OwedReleases implements Service {
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
     while (!signal.aborted) {
+      const left = new AbortController();
+      const began = new AbortController();
+      this.#left = left;
+      this.#began = began;
       failures = (await this.#deliverAll(signal)) ? 0 : failures + 1;
       const delayMs = failures === 0 ? IDLE_MS : backoffMs(this.#random, failures, { firstMs: 200, maxMs: 10_000 });
-      const woken = new AbortController();
-      this.#wake = () => {
-        woken.abort();
-      };
       // Right after a failure nothing but the delay, or a new session, leads to the next try.
-      await sleep(this.#clock, delayMs, signal, failures === 0 ? woken.signal : undefined).catch(() => undefined);
+      await sleep(this.#clock, delayMs, signal, began.signal, failures === 0 ? left.signal : undefined).catch(() => undefined);
     }
   }
 
