@@ -99,13 +99,15 @@ describe('RPC refusals', () => {
       call: (kind: string, result: string) => told.push(`${kind} ${result}`),
     };
     const server = await world.server(slow, { telemetry });
-    const call = rejection(world.client(server.addresses).createVolume({ name: 'data' }, patient(100)));
+    const call = rejection(world.client(server.addresses).createVolume({ name: 'data' }, patient(1_500)));
     expect((await call).reason).to.equal('DEADLINE_EXCEEDED');
     await waitFor(() => server.running('write') === 0, { what: 'the server knows' });
     late.open();
     await waitFor(() => done, { what: 'the work is done' });
     await sleep(systemClock, 0);
-    expect(told).to.deep.equal(['write DEADLINE_EXCEEDED']);
+    // The caller gives up at the same moment, and either may be first.
+    expect(told).to.have.length(1);
+    expect(told[0]).to.be.oneOf(['write DEADLINE_EXCEEDED', 'write CANCELLED']);
   });
 
   it("fires the signal at the caller's own deadline", async () => {
