@@ -2,6 +2,7 @@ import { isReaderOnly, isSingleNode, type MountMode } from './access.js';
 import { commit, refuse, unchanged, withEvidence, type ClusterView, type Decision, type Requirement } from './decision.js';
 import { excludingHolders, heldFailure, type Holder } from './holders.js';
 import type { MountId, NodeName, NodeUid, SessionId, VolumeUid } from './names.js';
+import { ownEntry } from './own-entry.js';
 import { moveOwner, refuseFull } from './ownership.js';
 import { removingText } from './phase.js';
 import { driverFault } from './placement.js';
@@ -60,7 +61,7 @@ function refusePhase(document: VolumeDocument, claim: Claim): Decision<never> | 
     const text = `volume ${name} is ${spec.accessMode}: it can be mounted ro only`;
     return refuse('ACCESS_MODE_REFUSED', text, { ...about, accessMode: spec.accessMode });
   }
-  if (Object.keys(document.attachments).length >= LIMITS.attachments && document.attachments[claim.node] === undefined) {
+  if (Object.keys(document.attachments).length >= LIMITS.attachments && ownEntry(document.attachments, claim.node) === undefined) {
     return refuse('NO_CAPACITY', `volume ${name} is attached on ${String(LIMITS.attachments)} nodes, the most that are allowed`, about);
   }
   return undefined;
@@ -127,13 +128,13 @@ function grant(document: VolumeDocument, claim: Claim, view: ClusterView): Decis
 /** Those whose right would exclude this one, and a lost machine that had the claimant's name: it keeps no place beside it. */
 function holdersInTheWay(document: VolumeDocument, claim: Claim): readonly Holder[] {
   const excluding = excludingHolders(document, claim.node, claim.mode);
-  const named = document.attachments[claim.node];
+  const named = ownEntry(document.attachments, claim.node);
   return named === undefined || named.nodeUid === claim.nodeUid ? excluding : [...excluding, { node: claim.node, attachment: named }];
 }
 
 /** The attachment of the very machine that claims. */
 function attachmentOf(document: VolumeDocument, claim: Claim): Attachment | undefined {
-  const mine = document.attachments[claim.node];
+  const mine = ownEntry(document.attachments, claim.node);
   return mine?.nodeUid === claim.nodeUid ? mine : undefined;
 }
 

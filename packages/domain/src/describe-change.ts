@@ -1,4 +1,5 @@
 import { holdersOf } from './holders.js';
+import { ownEntry } from './own-entry.js';
 import type { Attachment, VolumeDocument } from './volume.js';
 
 /**
@@ -33,14 +34,14 @@ function phaseParts(before: VolumeDocument, after: VolumeDocument): readonly str
 function attachmentParts(before: VolumeDocument, after: VolumeDocument): readonly string[] {
   const parts: string[] = [];
   for (const { node, attachment } of holdersOf(before)) {
-    const now = after.attachments[node];
+    const now = ownEntry(after.attachments, node);
     if (now !== undefined && isSame(now, attachment)) continue;
     const evidence = after.evidence.findLast((one) => one.nodeUid === attachment.nodeUid && one.seq === attachment.seq);
     if (evidence !== undefined) parts.push(`attachment of ${node} ended on evidence ${evidence.kind}: ${evidence.detail}`);
     else if (now === undefined) parts.push(`attachment of ${node} ended without stored evidence`);
   }
   for (const { node, attachment } of holdersOf(after)) {
-    const was = before.attachments[node];
+    const was = ownEntry(before.attachments, node);
     if (was !== undefined && isSame(was, attachment)) continue;
     const again = was?.nodeUid === attachment.nodeUid ? 'anew ' : '';
     parts.push(`granted ${again}${attachment.mode} to ${node} for ${attachment.claimedFor} at epoch ${String(attachment.epoch)}`);
@@ -61,12 +62,12 @@ function settingsParts(before: VolumeDocument, after: VolumeDocument): readonly 
   if (before.spec.takeover !== after.spec.takeover) parts.push(`takeover policy ${before.spec.takeover} became ${after.spec.takeover}`);
   if (before.spec.sizeBytes !== after.spec.sizeBytes) parts.push(`size became ${String(after.spec.sizeBytes ?? 'unlimited')}`);
   const labels = new Set([...Object.keys(before.spec.labels), ...Object.keys(after.spec.labels)]);
-  const changed = [...labels].filter((key) => before.spec.labels[key] !== after.spec.labels[key]).sort();
+  const changed = [...labels].filter((key) => ownEntry(before.spec.labels, key) !== ownEntry(after.spec.labels, key)).sort();
   if (changed.length > 0) parts.push(`labels changed: ${changed.slice(0, LABELS_TOLD_MAX).join(', ')}`);
   for (const name of Object.keys(after.snapshots ?? {}))
-    if (before.snapshots?.[name] === undefined) parts.push(`snapshot ${name} was made`);
+    if (ownEntry(before.snapshots, name) === undefined) parts.push(`snapshot ${name} was made`);
   for (const name of Object.keys(before.snapshots ?? {}))
-    if (after.snapshots?.[name] === undefined) parts.push(`snapshot ${name} was removed`);
+    if (ownEntry(after.snapshots, name) === undefined) parts.push(`snapshot ${name} was removed`);
   return parts;
 }
 

@@ -5,6 +5,7 @@ import type { ClusterView } from './decision.js';
 import { holdersOf, toAttachmentView, whatFrees, type Holder } from './holders.js';
 import { lostWord, sessionOf, type NodeIdentity } from './liveness.js';
 import type { MountId, NodeName } from './names.js';
+import { ownEntry } from './own-entry.js';
 import { pendingCommands } from './pending.js';
 import { placementOf, placeVolume, type Candidate } from './placement.js';
 import type { VolumeDocument } from './volume.js';
@@ -114,7 +115,7 @@ export function expectedAnswer(document: VolumeDocument, view: ClusterView, node
   if (session === undefined) {
     return refusalText(node, mode, 'NODE_UNAVAILABLE', `node ${node} is gone: it has no session`, `bring ${node} back`);
   }
-  const mine = document.attachments[node];
+  const mine = ownEntry(document.attachments, node);
   if (mine?.nodeUid === registered.uid && isSufficient(mine.mode, mode) && document.phase === 'ready') {
     return { text: `a mount ${mode} on ${node} would join the one that is there` };
   }

@@ -1,3 +1,4 @@
+import { ownEntry } from './own-entry.js';
 import type { StringMap, VolumeSpec } from './volume.js';
 
 /** Identity is (driver, options, access mode, size): what differs, in words, the present value first; empty = the same. */
@@ -14,7 +15,9 @@ export function identityDifference(present: VolumeSpec, asked: VolumeSpec): read
   };
   compare('driver', present.driver, asked.driver);
   for (const key of [...new Set([...Object.keys(present.options), ...Object.keys(asked.options)])].sort()) {
-    compare(`option ${key}`, present.options[key], asked.options[key], (text) => JSON.stringify(maskedOption(key, text)));
+    compare(`option ${key}`, ownEntry(present.options, key), ownEntry(asked.options, key), (text) =>
+      JSON.stringify(maskedOption(key, text)),
+    );
   }
   compare('access mode', present.accessMode, asked.accessMode);
   compare('size', present.sizeBytes?.toString(), asked.sizeBytes?.toString());

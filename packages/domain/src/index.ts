@@ -105,6 +105,7 @@ export { decideAnswer, decideBegin, decideCreate, decideForget, decideRemove, ty
 export { goneRequirement, lostWord, sessionOf, type NodeIdentity } from './liveness.js';
 export { decideCordon, decideDeclareLost } from './node-decisions.js';
 export { decideNodeLost, lossRisk, namesNode, type LossRisk, type LostNode } from './node-lost.js';
+export { ownEntry } from './own-entry.js';
 export { decideDropLost, decideRehome, moveOwner } from './ownership.js';
 export { pendingCommands, type PendingCommand } from './pending.js';
 export {

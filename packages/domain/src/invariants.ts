@@ -3,6 +3,7 @@ import { holdersOf, type Holder } from './holders.js';
 import { identityDifference } from './identity.js';
 import type { NodeName } from './names.js';
 import type { NodeDocument, SessionDocument } from './node.js';
+import { ownEntry } from './own-entry.js';
 import { LIMITS, type VolumeDocument, type VolumePhase } from './volume.js';
 
 /** The promises about documents that can be checked by looking at them. */
@@ -149,7 +150,7 @@ function checkIdentity(before: VolumeDocument, after: VolumeDocument, faults: Fa
 function checkPhase(before: VolumeDocument, after: VolumeDocument, faults: Faults): void {
   faults.expect(PHASE_ORDER[after.phase] >= PHASE_ORDER[before.phase], 'phase', `${before.phase} became ${after.phase}`);
   const changesLease = before.spec.takeover !== after.spec.takeover && [before.spec.takeover, after.spec.takeover].includes('lease');
-  const stays = holdersOf(before).some(({ node, attachment }) => after.attachments[node]?.seq === attachment.seq);
+  const stays = holdersOf(before).some(({ node, attachment }) => ownEntry(after.attachments, node)?.seq === attachment.seq);
   faults.expect(!(changesLease && stays), 'policy', `its takeover policy became ${after.spec.takeover} under a mount`);
 }
 
@@ -160,7 +161,7 @@ function checkEpoch(before: VolumeDocument, after: VolumeDocument, faults: Fault
   faults.expect(hasGrown || before.ownerUid === after.ownerUid, 'epochs-grow', `the owner changed and ${epochs}`);
   faults.expect(hasGrown || before.phase === after.phase || after.phase !== 'removing', 'epochs-grow', `it became removing and ${epochs}`);
   for (const { node, attachment } of holdersOf(after)) {
-    const was = before.attachments[node];
+    const was = ownEntry(before.attachments, node);
     const isNew = was?.nodeUid !== attachment.nodeUid || was.seq !== attachment.seq;
     if (!isNew || attachment.mode !== 'rw') continue;
     faults.expect(hasGrown && attachment.epoch === after.epoch, 'epochs-grow', `${node} may write since now and ${epochs}`);
@@ -169,7 +170,7 @@ function checkEpoch(before: VolumeDocument, after: VolumeDocument, faults: Fault
 
 /** What held the volume before holds it unchanged, was replaced by a newer claim of the same machine, or left with stored evidence. */
 function checkHolder(before: VolumeDocument, after: VolumeDocument, { node, attachment }: Holder, faults: Faults): void {
-  const now = after.attachments[node];
+  const now = ownEntry(after.attachments, node);
   if (now?.nodeUid === attachment.nodeUid) {
     const isSame = now.seq === attachment.seq && JSON.stringify(now) === JSON.stringify(attachment);
     faults.expect(

@@ -2,6 +2,7 @@ import { isExclusiveWriter } from './access.js';
 import { commit, present, refuse, unchanged, type ClusterView, type Decision, type LiveNode, type Requirement } from './decision.js';
 import { evidenceAgainst } from './holders.js';
 import { goneRequirement, type NodeIdentity } from './liveness.js';
+import { ownEntry } from './own-entry.js';
 import { moveOwner } from './ownership.js';
 import { withoutHolder } from './release.js';
 import type { VolumeDocument } from './volume.js';
@@ -16,7 +17,7 @@ export interface LostNode extends NodeIdentity {
 export function namesNode(document: VolumeDocument, { node, nodeUid }: NodeIdentity): boolean {
   return (
     document.ownerUid === nodeUid ||
-    document.attachments[node]?.nodeUid === nodeUid ||
+    ownEntry(document.attachments, node)?.nodeUid === nodeUid ||
     document.formerOwners.some((former) => former.nodeUid === nodeUid)
   );
 }
@@ -43,7 +44,7 @@ export function decideNodeLost(
   }
   const requirements: Requirement[] = [gone];
   let next = document;
-  const attachment = document.attachments[lost.node];
+  const attachment = ownEntry(document.attachments, lost.node);
   if (attachment?.nodeUid === lost.nodeUid) {
     const holder = { node: lost.node, attachment };
     next = { ...withoutHolder(next, holder, evidenceAgainst(holder, 'D', view.now, lost.word)), epoch: document.epoch + 1 };
@@ -73,7 +74,7 @@ export interface LossRisk {
 
 /** Says what the operator risks with this volume if he is wrong and the node still runs. */
 export function lossRisk(document: VolumeDocument, lost: NodeIdentity): LossRisk {
-  const attachment = document.attachments[lost.node];
+  const attachment = ownEntry(document.attachments, lost.node);
   const attached = attachment?.nodeUid === lost.nodeUid;
   const owned = document.ownerUid === lost.nodeUid;
   const { name } = document;

@@ -1,6 +1,7 @@
 import { isExclusiveWriter, type AccessMode, type TakeoverPolicy } from './access.js';
 import type { DriverName, NodeName, SessionId } from './names.js';
 import type { DriverInfo, NodeDocument } from './node.js';
+import { ownEntry } from './own-entry.js';
 import type { StringMap, VolumeSpec } from './volume.js';
 
 /** A node as a candidate for owning a volume. */
@@ -90,8 +91,8 @@ function candidateFault(
   if (node.cordoned) return 'cordoned';
   const fault = driverFault(request, driver);
   if (fault !== undefined) return fault;
-  const missing = Object.entries(request.topology).find(([key, value]) => node.labels[key] !== value);
-  if (missing !== undefined) return `label ${missing[0]} is ${node.labels[missing[0]] ?? 'not set'}, asked for ${missing[1]}`;
+  const missing = Object.entries(request.topology).find(([key, value]) => ownEntry(node.labels, key) !== value);
+  if (missing !== undefined) return `label ${missing[0]} is ${ownEntry(node.labels, missing[0]) ?? 'not set'}, asked for ${missing[1]}`;
   return undefined;
 }
 

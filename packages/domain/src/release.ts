@@ -2,6 +2,7 @@ import { commit, refuse, unchanged, withEvidence, type ClusterView, type Decisio
 import { evidenceAgainst, holderFields, holdersOf, whatFrees, type Holder } from './holders.js';
 import { goneRequirement } from './liveness.js';
 import type { NodeName, NodeUid, VolumeUid } from './names.js';
+import { ownEntry } from './own-entry.js';
 import { couldBeFenced, findEvidence, type FenceReceipt } from './takeover.js';
 import { LIMITS, type Evidence, type VolumeDocument } from './volume.js';
 
@@ -21,7 +22,7 @@ export function decideRelease(
   release: Release,
   view: ClusterView,
 ): Decision<{ readonly released: boolean }> {
-  const mine = document?.attachments[release.node];
+  const mine = ownEntry(document?.attachments, release.node);
   if (document === undefined || document.uid !== release.uid || mine === undefined) return unchanged({ released: false });
   if (mine.nodeUid !== release.nodeUid || mine.seq > release.seq) return unchanged({ released: false });
   const holder = { node: release.node, attachment: mine };
@@ -35,7 +36,7 @@ export function decideForceRelease(
   view: ClusterView,
 ): Decision<{ readonly released: boolean }> {
   if (document === undefined) return refuse('VOLUME_NOT_FOUND', `volume ${request.name} does not exist`, { volume: request.name });
-  const attachment = document.attachments[request.node];
+  const attachment = ownEntry(document.attachments, request.node);
   if (attachment === undefined) return unchanged({ released: false });
   const gone = goneRequirement(view, { node: request.node, nodeUid: attachment.nodeUid });
   if (gone === undefined) {
@@ -60,7 +61,7 @@ export function decideReleaseGone(
   view: ClusterView,
 ): Decision<VolumeDocument> {
   if (document === undefined) return refuse('VOLUME_NOT_FOUND', `volume ${request.name} does not exist`, { volume: request.name });
-  const attachment = document.attachments[request.node];
+  const attachment = ownEntry(document.attachments, request.node);
   if (attachment === undefined) return unchanged(document);
   const holder = { node: request.node, attachment };
   const found = findEvidence(document, holder, view, request.fence);

@@ -1,10 +1,11 @@
 import { seededRandom, silentLogger } from '@volplane/base';
-import { ManualClock, MemoryKv, waitFor } from '@volplane/testkit';
+import type { KvWrite } from '@volplane/ports';
+import { gate, ManualClock, MemoryKv, waitFor, type Gate } from '@volplane/testkit';
 import { expect } from 'chai';
 import { encodeDocument } from '@volplane/wire';
-import { volume } from '../../domain/test/world.js';
+import { node, sessionDocument, volume } from '../../domain/test/world.js';
 import { ClusterCache } from '../src/store/cluster-cache.js';
-import { volumeKey } from '../src/store/keys.js';
+import { sessionKey, volumeKey } from '../src/store/keys.js';
 
 describe('ClusterCache', () => {
   it('reaches a revision that changed nothing in its own prefix, by the progress of its watch', async () => {
@@ -59,5 +60,65 @@ describe('ClusterCache', () => {
     expect(cache.volumes.get(name)?.document).to.deep.equal(document);
     stop.abort();
     await running;
+  });
+
+  describe('with an answer of the store that the watch has overtaken', () => {
+    const clock = new ManualClock();
+    let server: MemoryKv;
+    let cache: ClusterCache;
+    /** Answers of single reads wait for it. */
+    let held: Gate;
+    let end: () => Promise<void>;
+
+    beforeEach(async () => {
+      server = new MemoryKv({ clock });
+      held = gate();
+      const kv = server.connect({ afterApply: ({ method }) => (method === 'get' ? held.opened : undefined) });
+      cache = new ClusterCache({ kv, clock, random: seededRandom(1), log: silentLogger });
+      const stop = new AbortController();
+      const running = cache.run(stop.signal);
+      await cache.filled;
+      end = async () => {
+        stop.abort();
+        await running;
+      };
+    });
+
+    afterEach(() => end());
+
+    const put = async (key: string, value: string): Promise<number> => (await write({ type: 'put', key, value }))[0]?.revision ?? 0;
+    const write = (...writes: readonly KvWrite[]): ReturnType<MemoryKv['transact']> => server.transact([{ compares: [], writes }]);
+    const caughtUp = async (): Promise<void> => {
+      const revision = await server.currentRevision();
+      await waitFor(() => cache.revision >= revision, { what: `the cache is at revision ${String(revision)}` });
+    };
+
+    it('does not bring back a session that has ended', async () => {
+      await put(sessionKey(node('n1')), encodeDocument(sessionDocument('n1', 1)));
+      await caughtUp();
+      const reading = cache.readSession(node('n1'));
+      await Promise.resolve();
+      await write({ type: 'delete', key: sessionKey(node('n1')) });
+      await caughtUp();
+      held.open();
+      expect(await reading).to.equal(undefined);
+      expect(cache.sessions.has(node('n1'))).to.equal(false);
+    });
+
+    it('does not take away a session that has begun', async () => {
+      const reading = cache.readSession(node('n1'));
+      await Promise.resolve();
+      await put(sessionKey(node('n1')), encodeDocument(sessionDocument('n1', 1)));
+      await caughtUp();
+      held.open();
+      expect((await reading)?.document.session).to.equal('1');
+    });
+
+    it('does not bring back a volume that came and went between two lists', () => {
+      const document = volume();
+      // The commit was answered after the list that no longer had it.
+      cache.applyCommitted(document.name, document, cache.revision);
+      expect(cache.volumes.get(document.name)).to.equal(undefined);
+    });
   });
 });

@@ -1,6 +1,7 @@
 import { AppError } from '@volplane/base';
 import { type VolumeUid } from '@volplane/domain';
-import { rejection } from '@volplane/testkit';
+import { gate, rejection } from '@volplane/testkit';
+import { acknowledged, openAnswer } from '@volplane/wire';
 import { expect } from 'chai';
 import { context, driver, World, type FakeAgent, type TestManager } from './world.js';
 
@@ -74,6 +75,19 @@ describe('Manager, claims', () => {
     n2.fenceFault = undefined;
     expect(await n2.claim('data')).to.include({ epoch: 5 });
     expect(n2.fences.map((fence) => fence.epoch)).to.deep.equal([3, 4]);
+  });
+
+  it('does not hear about its guardian from an earlier life of the agent, however late that comes (rule 20)', async () => {
+    await create('data', { takeover: 'lease' });
+    const late = { type: 'unguarded', ...n1.speaker(), unguarded: false } as const;
+    await n1.register();
+    expect(n1.session).to.equal(late.session);
+    await n1.claim('data');
+    openAnswer(await n1.ask({ type: 'unguarded', ...n1.speaker(), unguarded: true }), acknowledged);
+    expect((await rejection(n1.ask(late).then((answer) => openAnswer(answer, acknowledged)))).reason).to.equal('SESSION_LOST');
+    await n1.die();
+    expect((await rejection(n2.claim('data'))).reason).to.equal('VOLUME_HELD');
+    expect(world.volume('data')?.attachments[n1.node]).to.include({ seq: 1 });
   });
 
   it('does not take over what an unguarded node held (rule 20)', async () => {
@@ -235,6 +249,47 @@ describe('Manager, claims', () => {
       const startMs = world.clock.monotonicMs();
       await world.until(() => world.clock.monotonicMs() > startMs + 60_000, 'a minute has passed', 1_000);
       expect(await n2.claim('v3')).to.include({ mode: 'rw' });
+    });
+
+    it('stop at the allowed number also when all claims come at once, and the store is slow', async () => {
+      manager.crash();
+      const held = gate();
+      let isSlow = false;
+      manager = await world.manager('m2', {
+        brake: { lostShareMax: 1, takeoversPerMinuteMax: 2, lostWindowMs: 1_000 },
+        hooks: {
+          beforeApply: ({ batch }) => (isSlow && batch?.some(({ writes }) => writes.length > 0) === true ? held.opened : undefined),
+        },
+      });
+      const names = ['v1', 'v2', 'v3', 'v4', 'v5'];
+      for (const name of names) {
+        await create(name, { takeover: 'lease' });
+        await n1.claim(name);
+      }
+      await n1.die();
+      isSlow = true;
+      const claims = Promise.allSettled(names.map((name) => n2.claim(name)));
+      await world.until(() => n2.seq === names.length, 'all are sent');
+      held.open();
+      const refused = (await claims).flatMap((claim) => (claim.status === 'rejected' ? [(claim.reason as AppError).reason] : []));
+      expect(refused).to.deep.equal(['TAKEOVER_BRAKE', 'TAKEOVER_BRAKE', 'TAKEOVER_BRAKE']);
+    });
+
+    it('do not stop for takeovers that an operator has asked for', async () => {
+      manager.crash();
+      manager = await world.manager('m2', { brake: { lostShareMax: 1, takeoversPerMinuteMax: 1, lostWindowMs: 1_000 } });
+      const n3 = await world.agent('n3');
+      await create('v1', { node: 'n1' });
+      await create('v2', { takeover: 'lease', node: 'n3' });
+      await n1.claim('v1');
+      await n3.claim('v2');
+      await n1.die();
+      await n3.die();
+      const lost = { ...world.node('n1'), lost: { at: 'now', by: 'ann' } };
+      await world.kv.transact([{ compares: [], writes: [{ type: 'put', key: '/volplane/nodes/n1', value: JSON.stringify(lost) }] }]);
+      await n2.claim('v1');
+      expect(world.volume('v1')?.evidence.at(-1)).to.include({ kind: 'D' });
+      expect(await n2.claim('v2')).to.include({ mode: 'rw' });
     });
   });
 });

@@ -2,7 +2,7 @@ import { AppError, noTelemetry } from '@volplane/base';
 import type { NodeEvent, NodeLostPlan, VolumeUid } from '@volplane/domain';
 import { rejection } from '@volplane/testkit';
 import { expect } from 'chai';
-import { context, driver, World, type FakeAgent, type TestManager } from './world.js';
+import { context, TTL_MS, driver, World, type FakeAgent, type TestManager } from './world.js';
 
 describe('Manager, nodes', () => {
   let world: World;
@@ -24,6 +24,18 @@ describe('Manager, nodes', () => {
   const plan = (name = 'n1'): Promise<NodeLostPlan> => world.settle(manager.api.planNodeLost({ name }, context()));
   const declare = (planRevision: string, name = 'n1'): Promise<NodeLostPlan> =>
     world.settle(manager.api.declareNodeLost({ name, planRevision, note: 'ann: burnt down' }, context()));
+
+  it('lives for a whole TTL from its registration on, also when it goes on with a session that was about to end', async () => {
+    const { session } = n1;
+    n1.kill();
+    await world.clock.advance(TTL_MS - 1_000);
+    expect(world.hasSession('n1')).to.equal(true);
+    await n1.register();
+    expect(n1.session).to.equal(session);
+    // Before its first heartbeat.
+    await world.clock.advance(2_000);
+    expect(world.hasSession('n1')).to.equal(true);
+  });
 
   describe('cordon', () => {
     it('keeps new mounts and volumes away until it is taken back', async () => {
@@ -60,6 +72,26 @@ describe('Manager, nodes', () => {
       });
       const node = await world.settle(shaky.api.cordonNode({ name: 'n1', cordoned: true }, context()));
       expect([node.cordoned, lost]).to.deep.equal([true, 1]);
+    });
+
+    it('does not say that nothing was changed when the store fails before it can be asked what became of it', async () => {
+      manager.crash();
+      let isDown = false;
+      const shaky = await world.manager('m2', {
+        hooks: {
+          beforeApply: () => {
+            if (isDown) throw new AppError('STORE_UNAVAILABLE', 'nothing was changed');
+          },
+          afterApply: ({ batch }) => {
+            if (batch?.some(({ writes }) => writes.some((write) => write.key === '/volplane/nodes/n1')) !== true) return;
+            isDown = true;
+            throw new AppError('UNKNOWN_OUTCOME', 'answer lost');
+          },
+        },
+      });
+      const error = await rejection(world.settle(shaky.api.cordonNode({ name: 'n1', cordoned: true }, context())));
+      expect(world.node('n1')?.cordoned).to.equal(true);
+      expect([error.reason, error.failure.fields['node']]).to.deep.equal(['UNKNOWN_OUTCOME', 'n1']);
     });
   });
 

@@ -1,5 +1,5 @@
-import type { Clock } from '@volplane/base';
-import type { NodeName } from '@volplane/domain';
+import { isUnknownOutcome, type Clock } from '@volplane/base';
+import type { Evidence, NodeName } from '@volplane/domain';
 import type { ClusterCache } from '../store/cluster-cache.js';
 
 export interface BrakeLimits {
@@ -20,6 +20,8 @@ export class Brake {
   readonly #cache: ClusterCache;
   readonly #lostAtMs = new Map<NodeName, number>();
   #takeoversMs: number[] = [];
+  /** Decided, and not in the store yet as far as is known. */
+  #pending = 0;
 
   constructor(cache: ClusterCache, clock: Clock, limits: BrakeLimits) {
     this.#cache = cache;
@@ -38,15 +40,40 @@ export class Brake {
     cache.filled.then(countAway, countAway);
   }
 
-  countTakeover(): void {
-    this.#takeoversMs.push(this.#clock.monotonicMs());
+  /**
+   * Counts what `work` takes over without an operator's word. It counts from the decision on, while it is on its way to the store: of
+   * many claims at once no more are granted than are allowed. What may have happened counts as done.
+   *
+   * @param work - tells with `decided` by whose evidence, at every decision; the last one counts
+   */
+  async counting<T>(work: (decided: (takeover: readonly Evidence[]) => void) => Promise<T>): Promise<T> {
+    let pending = 0;
+    const expect = (count: number): void => {
+      this.#pending += count - pending;
+      pending = count;
+    };
+    const done = (): void => {
+      for (let left = pending; left > 0; left -= 1) this.#takeoversMs.push(this.#clock.monotonicMs());
+    };
+    try {
+      const result = await work((takeover) => {
+        expect(takeover.filter(({ kind }) => kind !== 'D').length);
+      });
+      done();
+      return result;
+    } catch (error) {
+      if (isUnknownOutcome(error)) done();
+      throw error;
+    } finally {
+      expect(0);
+    }
   }
 
   /** Why automatic takeovers have stopped; undefined = they have not. */
   engaged(): string | undefined {
     const nowMs = this.#clock.monotonicMs();
     this.#takeoversMs = this.#takeoversMs.filter((atMs) => nowMs - atMs < 60_000).slice(-this.#limits.takeoversPerMinuteMax);
-    if (this.#takeoversMs.length >= this.#limits.takeoversPerMinuteMax) {
+    if (this.#takeoversMs.length + this.#pending >= this.#limits.takeoversPerMinuteMax) {
       return `${String(this.#limits.takeoversPerMinuteMax)} automatic takeovers were made in a minute, the most that are allowed`;
     }
     let lost = 0;

@@ -3,6 +3,7 @@ import {
   decideClaim,
   decideRelease,
   holdersToFence,
+  ownEntry,
   type Claim,
   type ClusterView,
   type FenceReceipt,
@@ -78,7 +79,7 @@ export class Claims {
     for (const entry of message.entries) listed.set(entry.name, [...(listed.get(entry.name) ?? []), entry]);
     for (const name of [...this.#cache.volumes.attachedOn(node)].filter(inPart)) {
       const document = this.#cache.volumes.get(name)?.document;
-      const attachment = document?.attachments[node];
+      const attachment = ownEntry(document?.attachments, node);
       if (document === undefined || attachment?.nodeUid !== nodeUid || attachment.seq > seq) continue;
       const isKept = (entry: HeldEntry): boolean => (entry.uid === undefined || entry.uid === document.uid) && entry.seq >= attachment.seq;
       if (listed.get(name)?.some(isKept) === true) continue;
@@ -111,15 +112,20 @@ export class Claims {
 
   #isRecorded(name: VolumeName, uid: VolumeUid, node: NodeName, nodeUid: string, seq: number): boolean {
     const document = this.#cache.volumes.get(name)?.document;
-    const attachment = document?.attachments[node];
+    const attachment = ownEntry(document?.attachments, node);
     return document?.uid === uid && attachment?.nodeUid === nodeUid && attachment.seq === seq;
   }
 
   async #grant(name: VolumeName, claim: Claim): Promise<GrantAnswer> {
-    const changed = await this.#records.change(name, (document, view) => decideClaim(document, claim, name, view));
+    const changed = await this.#brake.counting((decided) =>
+      this.#records.change(name, (document, view) => {
+        const decision = decideClaim(document, claim, name, view);
+        decided(decision.type === 'commit' ? decision.answer.takeover : []);
+        return decision;
+      }),
+    );
     const { document, attachment, takeover } = changed.answer;
     for (const evidence of takeover) {
-      this.#brake.countTakeover();
       this.#log.warn('volume taken over', {
         volume: name,
         uid: document.uid,

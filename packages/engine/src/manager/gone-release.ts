@@ -2,6 +2,7 @@ import { hasReason } from '@volplane/base';
 import {
   couldBeFenced,
   decideReleaseGone,
+  ownEntry,
   parseNodeName,
   parseVolumeName,
   placementOf,
@@ -10,11 +11,12 @@ import {
   type NodeName,
   type ReleaseGoneRequest,
   type VolumeDocument,
+  type VolumeName,
   type VolumeView,
 } from '@volplane/domain';
 import { toVolumeView } from '../document-view.js';
 import type { ClusterCache } from '../store/cluster-cache.js';
-import type { Changed, VolumeRecords } from '../store/volume-records.js';
+import type { VolumeRecords } from '../store/volume-records.js';
 import type { Brake } from './brake.js';
 import type { Fencing } from './fencing.js';
 import { chooseHelper } from './placing.js';
@@ -37,14 +39,14 @@ export class GoneRelease {
     const name = parseVolumeName(request.name);
     const node = parseNodeName(request.node);
     try {
-      return this.#toView(await this.#records.change(name, (document, view) => decideReleaseGone(document, { name, node }, view)));
+      return await this.#release({ name, node });
     } catch (error) {
       if (!hasReason(error, 'VOLUME_HELD')) throw error;
       const document = (await this.#cache.readVolume(name))?.document;
       const against = (current: VolumeDocument, view: ClusterView): readonly Holder[] => fencedHolder(current, node, view);
       if (document === undefined || against(document, this.#records.view()).length === 0) throw error;
       const fence = await this.#fencing.fence({ document, by: this.#fencer(document), against, refusal: error });
-      return this.#toView(await this.#records.change(name, (current, view) => decideReleaseGone(current, { name, node, fence }, view)));
+      return await this.#release({ name, node, fence });
     }
   }
 
@@ -53,16 +55,21 @@ export class GoneRelease {
     return chooseHelper(placementOf(document.spec), this.#cache).node.name;
   }
 
-  #toView(changed: Changed<VolumeDocument>): VolumeView {
-    const evidence = changed.answer.evidence.at(-1);
-    if (changed.committed && evidence !== undefined && evidence.kind !== 'D') this.#brake.countTakeover();
+  async #release(request: Parameters<typeof decideReleaseGone>[1] & { readonly name: VolumeName }): Promise<VolumeView> {
+    const changed = await this.#brake.counting((decided) =>
+      this.#records.change(request.name, (document, view) => {
+        const decision = decideReleaseGone(document, request, view);
+        decided(decision.type === 'commit' ? decision.answer.evidence.slice(-1) : []);
+        return decision;
+      }),
+    );
     return toVolumeView(changed.answer, changed.modRevision);
   }
 }
 
 /** The holder on the node, when the storage's refusal is all that is missing against it. */
 function fencedHolder(document: VolumeDocument, node: NodeName, view: ClusterView): readonly Holder[] {
-  const attachment = document.attachments[node];
+  const attachment = ownEntry(document.attachments, node);
   if (attachment === undefined || view.brake !== undefined) return [];
   return [{ node, attachment }].filter((holder) => couldBeFenced(document, holder, view));
 }

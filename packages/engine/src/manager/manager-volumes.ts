@@ -6,6 +6,7 @@ import {
   decideRemove,
   decideSettings,
   LIMITS,
+  ownEntry,
   parseMountId,
   parseNodeName,
   parseVolumeName,
@@ -213,7 +214,7 @@ export class ManagerVolumes {
     const record = await this.#cache.readVolume(name);
     if (record === undefined) throw notFound(name);
     const session = this.#cache.sessions.get(node)?.document;
-    const attachment = record.document.attachments[node];
+    const attachment = ownEntry(record.document.attachments, node);
     if (session !== undefined && attachment?.nodeUid === session.nodeUid) {
       const { uid } = record.document;
       await this.#agents.ask(

@@ -3,6 +3,7 @@ import {
   decideCordon,
   decideRehome,
   isSingleNode,
+  ownEntry,
   placementOf,
   type DrainView,
   type NodeIdentity,
@@ -116,7 +117,7 @@ export class NodeDrain {
 }
 
 function heldReason(document: VolumeDocument, { node, nodeUid }: NodeIdentity): string | undefined {
-  const attachment = document.attachments[node];
+  const attachment = ownEntry(document.attachments, node);
   if (attachment?.nodeUid !== nodeUid) return undefined;
   return `mounted ${attachment.mode} on ${node} since ${attachment.since}, first for ${attachment.claimedFor}: unmount it there`;
 }

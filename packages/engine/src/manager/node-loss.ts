@@ -3,6 +3,7 @@ import {
   decideDeclareLost,
   lossRisk,
   lostWord,
+  ownEntry,
   sessionOf,
   type DeclareNodeLostRequest,
   type LostNode,
@@ -106,7 +107,7 @@ export class NodeLoss {
     });
     const state = this.#views.state(machine);
     // Which volume and which claim: a volume made anew, or claimed again, is another risk in the same words.
-    const claims = documents.map((document) => [document.uid, document.attachments[machine.node]?.seq ?? 0, document.epoch]);
+    const claims = documents.map((document) => [document.uid, ownEntry(document.attachments, machine.node)?.seq ?? 0, document.epoch]);
     const basis = JSON.stringify([machine.nodeUid, state === 'lost', this.#cache.sessions.has(machine.node), risks, claims, local]);
     const planRevision = sha256Hex(basis).slice(0, 32);
     return { ...machine, state, planRevision, volumes: [...risks, ...local], done: state === 'lost' && names.length === 0 };

@@ -19,8 +19,9 @@ export async function* watchNodes(
   };
   const stopListening = cache.listen({ onNode: onChange, onSession: onChange });
   try {
+    // Of one moment, the one at which the changes begin: what is shown later to a slow consumer must not be ahead of them.
     const present = [...cache.nodes.keys()].filter((node) => node.startsWith(prefix)).sort();
-    for (const node of present) if (cache.nodes.has(node)) yield { type: 'present', node: views.view(node) };
+    for (const node of present.map((name) => views.view(name))) yield { type: 'present', node };
     yield { type: 'synced' };
     yield* feed;
   } finally {

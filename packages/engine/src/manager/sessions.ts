@@ -1,5 +1,13 @@
 import { AppError, hasReason, type Clock, type Logger } from '@volplane/base';
-import { heldDigest, type NodeDocument, type NodeName, type SessionDocument, type SessionId, type VolumeUid } from '@volplane/domain';
+import {
+  heldDigest,
+  ownEntry,
+  type NodeDocument,
+  type NodeName,
+  type SessionDocument,
+  type SessionId,
+  type VolumeUid,
+} from '@volplane/domain';
 import type { KvStore, KvTransaction, KvWrite } from '@volplane/ports';
 import {
   encodeDocument,
@@ -9,7 +17,7 @@ import {
   type MessageOf,
   type Registered,
 } from '@volplane/wire';
-import type { ClusterCache } from '../store/cluster-cache.js';
+import type { ClusterCache, SessionRecord } from '../store/cluster-cache.js';
 import type { GroupCommit } from '../store/group-commit.js';
 import { inventoryKey, nodeKey, sessionKey, unguardedKey } from '../store/keys.js';
 
@@ -95,8 +103,7 @@ export class Sessions {
       writes: [],
     });
     if (!outcome.succeeded) return ended;
-    let known = this.#cache.sessions.get(message.node);
-    if (known === undefined || known.document.incarnation !== message.incarnation) known = await this.#cache.readSession(message.node);
+    const known = await this.#knownSession(message);
     if (known?.document.incarnation !== message.incarnation || known.document.nodeUid !== message.nodeUid) return ended;
     this.#heard.set(message.node, { atMs: this.#clock.monotonicMs(), beat: message.beat, incarnation: message.incarnation });
     // A manager that still reads the records would ask every node for what it is about to read itself.
@@ -113,7 +120,7 @@ export class Sessions {
     const recorded: { uid: VolumeUid; seq: number }[] = [];
     for (const name of this.#cache.volumes.attachedOn(node)) {
       const document = this.#cache.volumes.get(name)?.document;
-      const attachment = document?.attachments[node];
+      const attachment = ownEntry(document?.attachments, node);
       if (document !== undefined && attachment?.nodeUid === nodeUid) recorded.push({ uid: document.uid, seq: attachment.seq });
     }
     return heldDigest(recorded);
@@ -127,14 +134,23 @@ export class Sessions {
       : { agoMs: this.#clock.monotonicMs() - heard.atMs, beat: heard.beat, incarnation: heard.incarnation };
   }
 
-  /** Durable, outside the lease: while the mark is there, the end of the node's session is no evidence. */
+  /**
+   * Durable, outside the lease: while the mark is there, the end of the node's session is no evidence. Only the present incarnation
+   * has a say: what an earlier one sent may come late, and its guardian is not the one that runs, or does not run, now.
+   */
   async setUnguarded(message: MessageOf<'unguarded'>): Promise<void> {
     const key = unguardedKey(message.node);
+    const known = await this.#knownSession(message);
+    if (known?.document.incarnation !== message.incarnation) throw sessionLost(message);
     const write: KvWrite = message.unguarded
       ? { type: 'put', key, value: JSON.stringify({ schema: 1, node: message.node, since: this.#now() }) }
       : { type: 'delete', key };
     const outcome = await this.#commits.submit({
-      compares: [{ type: 'lease', key: sessionKey(message.node), lease: message.session }],
+      compares: [
+        { type: 'lease', key: sessionKey(message.node), lease: message.session },
+        // The key is written anew for each incarnation.
+        { type: 'revision', key: sessionKey(message.node), modRevision: known.modRevision },
+      ],
       writes: [write],
     });
     if (!outcome.succeeded) throw sessionLost(message);
@@ -154,6 +170,12 @@ export class Sessions {
       writes: [{ type: 'put', key: inventoryKey(message.node), value }],
     });
     if (!outcome.succeeded) throw sessionLost(message);
+  }
+
+  /** The session in memory, or as of now when that is not of the message's incarnation. @throws AppError STORE_UNAVAILABLE */
+  async #knownSession({ node, incarnation }: Pick<SessionDocument, 'node' | 'incarnation'>): Promise<SessionRecord | undefined> {
+    const known = this.#cache.sessions.get(node);
+    return known?.document.incarnation === incarnation ? known : await this.#cache.readSession(node);
   }
 
   async #begin(message: MessageOf<'register'>, nodeWrite: Guarded): Promise<Registered | undefined> {
@@ -268,7 +290,8 @@ function checkSuccession(message: MessageOf<'register'>, present: SessionDocumen
 }
 
 function sessionLost(message: { readonly node: NodeName; readonly session: SessionId }): AppError {
-  return new AppError('SESSION_LOST', `node ${message.node} has no session ${message.session} any more`, { node: message.node });
+  const text = `node ${message.node} has no session ${message.session} any more, or goes on in it in another incarnation`;
+  return new AppError('SESSION_LOST', text, { node: message.node });
 }
 
 const ATTEMPTS_MAX = 5;

@@ -3,6 +3,7 @@ import {
   decideCreate,
   defaultTakeover,
   identityDifference,
+  ownEntry,
   parseDriverName,
   parseNodeName,
   parseVolumeName,
@@ -127,7 +128,7 @@ export class VolumeCreation {
     if (record === undefined) throw new AppError('VOLUME_NOT_FOUND', `volume ${source.volume} does not exist`, { volume: source.volume });
     const { name, uid, snapshots } = record.document;
     if (source.snapshot === undefined) return { sourceName: name, sourceUid: uid };
-    if (snapshots?.[source.snapshot] !== undefined) return { sourceName: name, sourceUid: uid, sourceSnapshot: source.snapshot };
+    if (ownEntry(snapshots, source.snapshot) !== undefined) return { sourceName: name, sourceUid: uid, sourceSnapshot: source.snapshot };
     const text = `volume ${name} has no snapshot ${source.snapshot}`;
     throw new AppError('VOLUME_NOT_FOUND', text, { volume: name, snapshot: source.snapshot });
   }

@@ -3,8 +3,9 @@ import { isNodeName, type ListVolumesRequest, type NodeName, type VolumePage, ty
 import type { CallContext } from '../api.js';
 import { pageSizeOf, passesFilter, toVolumeView } from '../document-view.js';
 import type { ClusterCache } from '../store/cluster-cache.js';
+import type { MirroredVolume } from '../store/inventory-document.js';
 import type { Agents } from './agents.js';
-import { mirroredVolumes, type MirroredVolume } from './inventory.js';
+import { mirroredVolumes } from './inventory.js';
 import { walkNodes, type NodeCursor, type NodePage } from './node-pages.js';
 import { invalidPageToken, parsePageToken, toPageToken } from './page-token.js';
 

@@ -1,4 +1,4 @@
-import type { VolumeEvent, VolumeName, WatchRequest } from '@volplane/domain';
+import type { VolumeEvent, WatchRequest } from '@volplane/domain';
 import type { CallContext } from '../api.js';
 import { toVolumeView } from '../document-view.js';
 import type { ClusterCache } from '../store/cluster-cache.js';
@@ -20,13 +20,15 @@ export async function* watchVolumes(cache: ClusterCache, request: WatchRequest, 
     },
   });
   try {
-    const present: VolumeName[] = [...cache.volumes.names()].filter((name) => name.startsWith(prefix));
-    for (const name of present) {
-      const record = cache.volumes.get(name);
-      if (record !== undefined)
-        yield { type: 'present', volume: toVolumeView(record.document, record.modRevision), revision: record.modRevision };
+    // Of one moment, the one at which the changes begin: what is shown later to a slow consumer must not be ahead of them.
+    const { revision } = cache;
+    const present = [...cache.volumes.names()].filter((name) => name.startsWith(prefix)).map((name) => cache.volumes.get(name));
+    for (const record of present) {
+      if (record === undefined) continue;
+      const { document, modRevision } = record;
+      yield { type: 'present', volume: toVolumeView(document, modRevision), revision: modRevision };
     }
-    yield { type: 'synced', revision: cache.revision };
+    yield { type: 'synced', revision };
     yield* feed;
   } finally {
     stopListening();

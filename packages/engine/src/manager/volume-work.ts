@@ -1,6 +1,7 @@
 import { AppError, type Clock } from '@volplane/base';
 import {
   decideBegin,
+  ownEntry,
   parseNodeName,
   parseVolumeName,
   type ExpandVolumeRequest,
@@ -57,12 +58,12 @@ export class VolumeWork {
     const record = await this.#capable(request, 'snapshot');
     if (record === undefined) return await this.#agents.call(parseNodeName(request.node ?? ''), 'createSnapshot', request, context);
     const { name, snapshots = {} } = record.document;
-    if (snapshots[snapshot] === undefined && Object.keys(snapshots).length >= SNAPSHOTS_MAX) {
+    if (ownEntry(snapshots, snapshot) === undefined && Object.keys(snapshots).length >= SNAPSHOTS_MAX) {
       throw new AppError('NO_CAPACITY', `volume ${name} has ${String(SNAPSHOTS_MAX)} snapshots, the most that are allowed`, {
         volume: name,
       });
     }
-    const isDone = (document: VolumeDocument): boolean => document.snapshots?.[snapshot] !== undefined;
+    const isDone = (document: VolumeDocument): boolean => ownEntry(document.snapshots, snapshot) !== undefined;
     return await this.#operate(record, 'snapshot', { snapshot }, isDone, context);
   }
 
@@ -70,7 +71,7 @@ export class VolumeWork {
     const snapshot = parseVolumeName(request.snapshot);
     const record = await this.#capable(request, 'snapshot');
     if (record === undefined) return await this.#agents.call(parseNodeName(request.node ?? ''), 'removeSnapshot', request, context);
-    const isDone = (document: VolumeDocument): boolean => document.snapshots?.[snapshot] === undefined;
+    const isDone = (document: VolumeDocument): boolean => ownEntry(document.snapshots, snapshot) === undefined;
     return await this.#operate(record, 'remove-snapshot', { snapshot }, isDone, context);
   }
 

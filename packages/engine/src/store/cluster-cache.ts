@@ -1,7 +1,8 @@
 import { AppError, backoffMs, errorText, sleep, type Clock, type Logger, type Random, type Service } from '@volplane/base';
 import type { NodeDocument, NodeName, SessionDocument, VolumeDocument, VolumeName } from '@volplane/domain';
-import type { KvEntry, KvEvent, KvStore, KvWatch } from '@volplane/ports';
+import type { KvEntry, KvEvent, KvRead, KvStore, KvWatch } from '@volplane/ports';
 import { parseNodeDocument, parseSessionDocument, parseVolumeDocument } from '@volplane/wire';
+import { parseInventory } from './inventory-document.js';
 import { nodeKey, parseKey, ROOT_PREFIX, sessionKey, volumeKey } from './keys.js';
 import { pagesOf } from './pages.js';
 import { ReadBarrier } from './read-barrier.js';
@@ -124,11 +125,7 @@ export class ClusterCache implements Service {
 
   /** The record as of now, linearizable. @throws AppError STORE_UNAVAILABLE, DOCUMENT_INVALID */
   async readVolume(name: VolumeName): Promise<VolumeRecord | undefined> {
-    if (!(await this.barrier())) {
-      const { entry, revision } = await this.#kv.get(volumeKey(name));
-      if (entry === undefined) this.#applyDelete(volumeKey(name), revision);
-      else this.#applyPut(entry);
-    }
+    if (!(await this.barrier())) this.#applyRead(volumeKey(name), await this.#kv.get(volumeKey(name)));
     const fault = this.invalid.get(volumeKey(name));
     if (fault !== undefined)
       throw new AppError('DOCUMENT_INVALID', `volume ${name} cannot be read: ${fault}`, { volume: name, key: volumeKey(name) });
@@ -137,18 +134,17 @@ export class ClusterCache implements Service {
 
   /** A session as of now, read from the store itself. @throws AppError STORE_UNAVAILABLE */
   async readSession(node: NodeName, signal?: AbortSignal): Promise<SessionRecord | undefined> {
-    const { entry, revision } = await this.#kv.get(sessionKey(node), signal);
-    if (entry === undefined) this.#applyDelete(sessionKey(node), revision);
-    else this.#applyPut(entry);
+    this.#applyRead(sessionKey(node), await this.#kv.get(sessionKey(node), signal));
     return this.sessions.get(node);
   }
 
   /** A node's document as of now, read from the store itself. @throws AppError STORE_UNAVAILABLE, DOCUMENT_INVALID */
   async readNode(node: NodeName, signal?: AbortSignal): Promise<NodeRecord | undefined> {
-    const { entry } = await this.#kv.get(nodeKey(node), signal);
+    const read = await this.#kv.get(nodeKey(node), signal);
+    const { entry } = read;
     if (entry === undefined) return undefined;
-    this.#applyPut(entry);
-    return { document: parseNodeDocument(entry.key, entry.value), modRevision: entry.modRevision };
+    this.#applyRead(entry.key, read);
+    return nodeRecord(node, entry);
   }
 
   /**
@@ -165,6 +161,7 @@ export class ClusterCache implements Service {
 
   /** Takes over the outcome of a commit of this process before the watch brings it. */
   applyCommitted(name: VolumeName, document: VolumeDocument | undefined, revision: number): void {
+    if (this.#isKnown(revision)) return;
     if (document === undefined) this.#applyDelete(volumeKey(name), revision);
     else this.#setVolume(name, { document, modRevision: revision });
   }
@@ -238,6 +235,17 @@ export class ClusterCache implements Service {
     for (const listener of this.#listeners) listener.onAdvance?.();
   }
 
+  /** Everything up to this revision is in memory: an answer as of then tells nothing, and may speak of what is gone by now. */
+  #isKnown(revision: number): boolean {
+    return revision <= this.#revision;
+  }
+
+  #applyRead(key: string, { entry, revision }: KvRead): void {
+    if (this.#isKnown(revision)) return;
+    if (entry === undefined) this.#applyDelete(key, revision);
+    else this.#applyPut(entry);
+  }
+
   #applyEvent(event: KvEvent): void {
     if (event.type === 'put') this.#applyPut(event.entry);
     else this.#applyDelete(event.key, event.modRevision);
@@ -254,19 +262,20 @@ export class ClusterCache implements Service {
           break;
         }
         case 'node':
-          this.#setNode(parsed.node, { document: parseNodeDocument(entry.key, entry.value), modRevision: entry.modRevision });
+          this.#setNode(parsed.node, nodeRecord(parsed.node, entry));
           break;
-        case 'session':
-          this.#setSession(parsed.node, {
-            document: parseSessionDocument(entry.key, entry.value),
-            modRevision: entry.modRevision,
-            lease: entry.lease ?? '',
-          });
+        case 'session': {
+          const document = parseSessionDocument(entry.key, entry.value);
+          checkName(entry.key, parsed.node, document.node);
+          this.#setSession(parsed.node, { document, modRevision: entry.modRevision, lease: entry.lease ?? '' });
           break;
+        }
         case 'unguarded':
           this.unguarded.add(parsed.node);
           break;
         case 'inventory':
+          // Lists show it long after: then is too late to find out that it cannot be read.
+          parseInventory(entry.key, entry.value);
           this.inventories.set(parsed.node, entry.value);
           break;
         case 'manager':
@@ -278,6 +287,7 @@ export class ClusterCache implements Service {
       if (!this.invalid.has(entry.key)) this.#log.error('stored document does not validate, left alone', { key: entry.key, error });
       this.invalid.set(entry.key, errorText(error));
       if (parsed.type === 'volume') this.#dropVolume(parsed.name, entry.modRevision);
+      else if (parsed.type === 'inventory') this.inventories.delete(parsed.node);
     }
   }
 
@@ -285,7 +295,10 @@ export class ClusterCache implements Service {
   #volumeDocument(name: VolumeName, { key, value, modRevision }: KvEntry): VolumeDocument | undefined {
     if ((this.volumes.get(name)?.modRevision ?? 0) >= modRevision) return undefined;
     const expected = this.#expected.get(key);
-    return expected?.text === value ? expected.document : parseVolumeDocument(key, value);
+    if (expected?.text === value) return expected.document;
+    const document = parseVolumeDocument(key, value);
+    checkName(key, name, document.name);
+    return document;
   }
 
   #applyDelete(key: string, revision: number): void {
@@ -348,6 +361,22 @@ export class ClusterCache implements Service {
     for (const id of [...this.managers]) yield `${ROOT_PREFIX}managers/${id}`;
     for (const key of [...this.invalid.keys()]) yield key;
   }
+}
+
+function nodeRecord(node: NodeName, { key, value, modRevision }: KvEntry): NodeRecord {
+  const document = parseNodeDocument(key, value);
+  checkName(key, node, document.name);
+  return { document, modRevision };
+}
+
+/**
+ * A document copied by hand to another key, which still has its uid: what is done by the one name would be done to what the other one stands for.
+ *
+ * @throws AppError DOCUMENT_INVALID
+ */
+function checkName(key: string, expected: string, found: string): void {
+  if (found === expected) return;
+  throw new AppError('DOCUMENT_INVALID', `the document at ${key} is that of ${found}; it was left alone`, { key, name: found });
 }
 
 /** Everything is listed again this often, against a watch that lost something silently. */

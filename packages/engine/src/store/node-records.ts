@@ -6,6 +6,7 @@ import { viewOf } from './cluster-view.js';
 import type { GroupCommit } from './group-commit.js';
 import { nodeKey } from './keys.js';
 import { toCompare } from './requirements.js';
+import { tellUnknown } from './unknown-commits.js';
 
 /** Changes node documents for operators, one compare-and-swap on one key. Nodes themselves change theirs by registering. */
 export class NodeRecords {
@@ -31,23 +32,32 @@ export class NodeRecords {
     signal?: AbortSignal,
   ): Promise<NodeDocument> {
     await this.#cache.filled;
-    let unknown: AppError | undefined;
+    return await tellUnknown({ kind: 'node', name }, (unknown) => this.#tryOften(name, decide, unknown, signal));
+  }
+
+  /** @param unknown - gets every commit whose outcome is not known */
+  async #tryOften(
+    name: NodeName,
+    decide: (document: NodeDocument | undefined, view: ClusterView) => Decision<NodeDocument, NodeDocument>,
+    unknown: AppError[],
+    signal: AbortSignal | undefined,
+  ): Promise<NodeDocument> {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       // Each attempt begins with a read of its own.
       const record = await this.#cache.readNode(name, signal);
       await this.#cache.readSession(name, signal);
       const decision = decide(record?.document, viewOf(this.#cache, this.#clock));
       if (decision.type === 'unchanged') return decision.answer;
-      if (decision.type === 'refuse') throw unknown ?? decisionError(decision);
+      if (decision.type === 'refuse') throw decisionError(decision);
       if (decision.document === undefined) throw new Error('the document of a node is never deleted');
       try {
         if (await this.#commit(name, record, decision.document, decision.requirements.map(toCompare))) return decision.answer;
       } catch (error) {
         if (!hasReason(error, 'UNKNOWN_OUTCOME')) throw error;
-        unknown = error;
+        unknown.push(error);
       }
     }
-    throw unknown ?? new AppError('CONTENTION', `node ${name} keeps changing while it is being changed; repeat the call`, { node: name });
+    throw new AppError('CONTENTION', `node ${name} keeps changing while it is being changed; repeat the call`, { node: name });
   }
 
   async #commit(

@@ -1,12 +1,14 @@
-import { AppError, hasReason, type Clock, type Telemetry } from '@volplane/base';
+import { AppError, type Clock, type Failure, type Telemetry } from '@volplane/base';
 import { decisionError, type ClusterView, type Decision, type Requirement, type VolumeDocument, type VolumeName } from '@volplane/domain';
-import type { KvStore, KvTransaction } from '@volplane/ports';
+import type { KvRead, KvStore, KvTransaction } from '@volplane/ports';
 import { encodeDocument, parseVolumeDocument } from '@volplane/wire';
 import type { ClusterCache, VolumeRecord } from './cluster-cache.js';
+import { CommitTurns } from './commit-turns.js';
 import type { GroupCommit } from './group-commit.js';
 import { viewOf } from './cluster-view.js';
 import { volumeKey } from './keys.js';
 import { toCompare } from './requirements.js';
+import { tellUnknown } from './unknown-commits.js';
 
 /** A decision about one volume, made again from fresher facts as often as needed: it must be pure. `modRevision` is 0 without a document. */
 export type Decide<A> = (document: VolumeDocument | undefined, view: ClusterView, modRevision: number) => Decision<A>;
@@ -28,6 +30,7 @@ export class VolumeRecords {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
   readonly #brake: () => string | undefined;
+  readonly #turns: CommitTurns;
 
   constructor(parts: {
     readonly cache: ClusterCache;
@@ -43,6 +46,7 @@ export class VolumeRecords {
     this.#clock = parts.clock;
     this.#telemetry = parts.telemetry;
     this.#brake = parts.brake;
+    this.#turns = new CommitTurns(parts.clock);
   }
 
   /** The facts that decisions look at, from memory; what matters of them is compared again at the commit. */
@@ -55,38 +59,54 @@ export class VolumeRecords {
    * decided again from one.
    *
    * @throws AppError what the decision refuses; CONTENTION after {@link ATTEMPTS_MAX} lost compares; STORE_UNAVAILABLE;
-   * UNKNOWN_OUTCOME when the commit's outcome could not be found out
+   * UNKNOWN_OUTCOME when a commit's outcome could not be found out, whatever came after it
    */
   async change<A>(name: VolumeName, decide: Decide<A>): Promise<Changed<A>> {
     await this.#cache.filled;
+    return await tellUnknown({ kind: 'volume', name }, (unknown) => this.#tryOften(name, decide, unknown));
+  }
+
+  /** @param unknown - gets every commit whose outcome is not known */
+  async #tryOften<A>(name: VolumeName, decide: Decide<A>, unknown: AppError[]): Promise<Changed<A>> {
     let fresh = false;
-    let unknown: AppError | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      const record = fresh ? await this.#cache.readVolume(name) : this.#readMemory(name);
-      const beganMs = this.#clock.monotonicMs();
-      const decision = decide(record?.document, this.view(), record?.modRevision ?? 0);
-      this.#telemetry.phase('decide', this.#clock.monotonicMs() - beganMs);
-      if (decision.type !== 'commit') {
-        if (!fresh) {
-          fresh = true;
-          continue;
-        }
-        if (decision.type === 'unchanged')
-          return { answer: decision.answer, document: record?.document, modRevision: record?.modRevision ?? 0, committed: false };
-        throw unknown ?? decisionError(decision);
+      // Each attempt knows what the last one could not.
+      if (fresh) await this.#cache.readVolume(name);
+      const endTurn = await this.#turns.take(name);
+      let attempted: Attempt<A> | undefined;
+      try {
+        attempted = await this.#try(name, decide);
+      } finally {
+        endTurn(attempted === undefined || attempted.type === 'unknown' ? 'failed' : 'went-on');
+      }
+      if (attempted.type === 'done') return attempted.changed;
+      if (attempted.type === 'unknown') unknown.push(attempted.error);
+      if (attempted.type === 'decided' && fresh) {
+        if ('failure' in attempted) throw decisionError({ type: 'refuse', failure: attempted.failure });
+        return attempted.changed;
       }
       fresh = true;
-      const outcome = await this.#commit(name, record, decision.document, decision.requirements);
-      if (outcome.type === 'done')
-        return { answer: decision.answer, document: decision.document, modRevision: outcome.revision, committed: true };
-      if (outcome.type === 'unknown') unknown = outcome.error;
     }
-    throw (
-      unknown ??
-      new AppError('CONTENTION', `volume ${name} changed ${String(ATTEMPTS_MAX)} times while it was being changed; repeat the call`, {
-        volume: name,
-      })
-    );
+    throw new AppError('CONTENTION', `volume ${name} changed ${String(ATTEMPTS_MAX)} times while it was being changed; repeat the call`, {
+      volume: name,
+    });
+  }
+
+  /** Decides on what is in memory, and commits. */
+  async #try<A>(name: VolumeName, decide: Decide<A>): Promise<Attempt<A>> {
+    const record = this.#readMemory(name);
+    const modRevision = record?.modRevision ?? 0;
+    const beganMs = this.#clock.monotonicMs();
+    const decision = decide(record?.document, this.view(), modRevision);
+    this.#telemetry.phase('decide', this.#clock.monotonicMs() - beganMs);
+    if (decision.type === 'refuse') return { type: 'decided', failure: decision.failure };
+    const { answer } = decision;
+    if (decision.type === 'unchanged')
+      return { type: 'decided', changed: { answer, document: record?.document, modRevision, committed: false } };
+    const { document, requirements } = decision;
+    const outcome = await this.#commit(name, record, document, requirements);
+    if (outcome.type !== 'done') return outcome;
+    return { type: 'done', changed: { answer, document, modRevision: outcome.revision, committed: true } };
   }
 
   /** @throws AppError DOCUMENT_INVALID when the stored document is not readable: it is never overwritten */
@@ -116,8 +136,9 @@ export class VolumeRecords {
       this.#cache.applyCommitted(name, document, outcome.revision);
       return { type: 'done', revision: outcome.revision };
     } catch (error) {
-      if (!hasReason(error, 'UNKNOWN_OUTCOME')) throw error;
-      return await this.#findOut(key, name, value, error);
+      if (!(error instanceof AppError)) throw error;
+      if (error.reason === 'UNKNOWN_OUTCOME') return await this.#findOut(key, name, value, error);
+      throw new AppError(error.reason, `volume ${name}: ${error.message}`, { ...error.failure.fields, volume: name }, error);
     } finally {
       arrived?.();
     }
@@ -125,12 +146,27 @@ export class VolumeRecords {
 
   /** A commit without an answer: the key itself says whether it happened. Equal content is as good as our own. */
   async #findOut(key: string, name: VolumeName, value: string | undefined, error: AppError): Promise<CommitOutcome> {
-    const { entry, revision } = await this.#kv.get(key);
+    let read: KvRead;
+    try {
+      read = await this.#kv.get(key);
+    } catch (failure) {
+      if (failure instanceof AppError) return { type: 'unknown', error };
+      throw failure;
+    }
+    const { entry, revision } = read;
     if (entry?.value !== value) return { type: 'unknown', error };
     this.#cache.applyCommitted(name, value === undefined ? undefined : parseVolumeDocument(key, value), entry?.modRevision ?? revision);
     return { type: 'done', revision: entry?.modRevision ?? revision };
   }
 }
+
+/** `decided`: nothing to commit, which counts when memory was fresh. */
+type Attempt<A> =
+  | { readonly type: 'done'; readonly changed: Changed<A> }
+  | { readonly type: 'decided'; readonly changed: Changed<A> }
+  | { readonly type: 'decided'; readonly failure: Failure }
+  | { readonly type: 'lost' }
+  | { readonly type: 'unknown'; readonly error: AppError };
 
 type CommitOutcome =
   { readonly type: 'done'; readonly revision: number } | { readonly type: 'lost' } | { readonly type: 'unknown'; readonly error: AppError };
