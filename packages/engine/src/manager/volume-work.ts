@@ -14,6 +14,7 @@ import {
 } from '@volplane/domain';
 import type { CallContext } from '../api.js';
 import { toVolumeView } from '../document-view.js';
+import { parseSnapshotName } from '../snapshot-name.js';
 import type { ClusterCache, VolumeRecord } from '../store/cluster-cache.js';
 import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
@@ -54,7 +55,7 @@ export class VolumeWork {
   }
 
   async createSnapshot(request: SnapshotRequest, context: CallContext): Promise<VolumeView> {
-    const snapshot = parseVolumeName(request.snapshot);
+    const snapshot = parseSnapshotName(request.snapshot);
     const record = await this.#capable(request, 'snapshot');
     if (record === undefined) return await this.#agents.call(parseNodeName(request.node ?? ''), 'createSnapshot', request, context);
     const { name, snapshots = {} } = record.document;
@@ -68,7 +69,7 @@ export class VolumeWork {
   }
 
   async removeSnapshot(request: SnapshotRequest, context: CallContext): Promise<VolumeView> {
-    const snapshot = parseVolumeName(request.snapshot);
+    const snapshot = parseSnapshotName(request.snapshot);
     const record = await this.#capable(request, 'snapshot');
     if (record === undefined) return await this.#agents.call(parseNodeName(request.node ?? ''), 'removeSnapshot', request, context);
     const isDone = (document: VolumeDocument): boolean => ownEntry(document.snapshots, snapshot) === undefined;
