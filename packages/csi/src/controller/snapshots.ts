@@ -130,9 +130,9 @@ export async function listSnapshots(
     const { snapshots, nextPageToken, unansweredNodes } = await api.listSnapshots({ ...filter, ...page }, context);
     if (unansweredNodes.length > 0) log.warn('snapshots listed without those of silent nodes', { nodes: unansweredNodes });
     const told = snapshots.filter((view) => snapshotIdOf(view) !== undefined && (source === undefined || view.volumeUid === source.uid));
-    return { items: told, nextPageToken };
+    return { items: told.map((view) => ({ snapshot: toWireSnapshot(controller, view) })), nextPageToken };
   });
-  return { entries: found.items.map((view) => ({ snapshot: toWireSnapshot(controller, view) })), next_token: found.nextToken };
+  return { entries: found.items, next_token: found.nextToken };
 }
 
 /** @throws CsiError OUT_OF_RANGE when names are too long for an id */
