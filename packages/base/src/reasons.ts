@@ -159,7 +159,11 @@ export const REASONS = {
     meaning: 'The driver of this volume cannot do this.',
     whatToDo: 'Use a driver that lists the capability.',
   },
-  NOT_IMPLEMENTED: { kind: 'unimplemented', meaning: 'This version does not do this yet.', whatToDo: 'Nothing.' },
+  NOT_IMPLEMENTED: {
+    kind: 'unimplemented',
+    meaning: 'The server does not know this call: it is none of Volplane, or of another version.',
+    whatToDo: 'Check that the address is that of a manager or an agent, and that it runs the version of the caller.',
+  },
   NO_CAPACITY: { kind: 'exhausted', meaning: 'The storage has no room for this.', whatToDo: 'Free space or ask for less.' },
   OVERLOADED: { kind: 'exhausted', meaning: 'A queue is full; the call was not begun.', whatToDo: 'Repeat it after the given delay.' },
   TOO_LARGE: { kind: 'invalid', meaning: 'The message, map or list is larger than its bound.', whatToDo: 'Send less at once.' },

@@ -4,6 +4,8 @@ export interface Setting<T> {
   readonly help: string;
   /** What it is when it is not set; undefined = it must be set. Written as a user would. */
   readonly fallback: string | undefined;
+  /** Where the process finds a value of its own when it is not set, in words such as `the host name`: shown in place of `fallback`. */
+  readonly otherwise?: string;
   /** @throws Error with a text that completes "NAME ..." */
   readonly parse: (text: string) => T;
   /** Never shown: not in help output, logs or `--print-config`. */
@@ -71,8 +73,9 @@ export function readSettings<Table extends SettingTable>(
 /** The table as Markdown rows, for docs/configuration.md. */
 export function settingRows(table: SettingTable, prefix: string): readonly string[] {
   return Object.entries(table).map(([key, setting]) => {
-    const fallback = setting.fallback === undefined ? '(required)' : setting.fallback === '' ? '(none)' : `\`${setting.fallback}\``;
-    return `| \`--${flagOf(key)}\` | \`${variableOf(key, prefix)}\` | ${fallback} | ${setting.help.replaceAll('|', '\\|')} |`;
+    const { fallback, otherwise } = setting;
+    const shown = otherwise ?? (fallback === undefined ? '(required)' : fallback === '' ? '(none)' : `\`${fallback}\``);
+    return `| \`--${flagOf(key)}\` | \`${variableOf(key, prefix)}\` | ${shown.replaceAll('|', '\\|')} | ${setting.help.replaceAll('|', '\\|')} |`;
   });
 }
 
@@ -153,9 +156,8 @@ function readFlags(table: SettingTable, argv: readonly string[], faults: string[
 
 function helpText(table: SettingTable, source: { readonly prefix: string; readonly usage: string }): string {
   const lines = Object.entries(table).map(([key, setting]) => {
-    const fallback =
-      setting.fallback === undefined ? 'required' : setting.fallback === '' ? 'default: none' : `default: ${setting.fallback}`;
-    return `  --${flagOf(key)}  (${variableOf(key, source.prefix)}; ${fallback})\n      ${setting.help}`;
+    const fallback = setting.otherwise ?? (setting.fallback === '' ? 'none' : setting.fallback);
+    return `  --${flagOf(key)}  (${variableOf(key, source.prefix)}; ${fallback === undefined ? 'required' : `default: ${fallback}`})\n      ${setting.help}`;
   });
   const builtIn = Object.entries(BUILT_IN).map(([name, help]) => `  --${name}\n      ${help}`);
   return [source.usage, '', ...lines, ...builtIn, ''].join('\n');

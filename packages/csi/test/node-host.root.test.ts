@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readlink, stat, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { systemClock } from '@volplane/base';
@@ -67,6 +67,32 @@ describe('the node host', () => {
     const error = await host.removeTarget(target).catch((failure: unknown) => failure);
     expect(error).to.have.property('code', 'FAILED_PRECONDITION');
     expect(await readFile(join(target, 'precious'), 'utf8')).to.equal('data');
+  });
+
+  it('leaves a link alone, whatever it points to, and says so', async () => {
+    await mkdir(join(folder.path, 'pods', 'p1'), { recursive: true });
+    const empty = join(folder.path, 'empty');
+    await mkdir(empty);
+    for (const to of [empty, join(source, 'file'), join(folder.path, 'nowhere')]) {
+      await symlink(to, target);
+      const error = await host.removeTarget(target).catch((failure: unknown) => failure);
+      expect(error, to).to.have.property('code', 'FAILED_PRECONDITION');
+      expect(error).to.have.property('message').that.contains('is a link').and.contains('repeat the call');
+      expect(await readlink(target)).to.equal(to);
+      await unlink(target);
+    }
+  });
+
+  it('says of a target that is busy, or cannot go, what to do', async () => {
+    await host.ensureFolder(target);
+    await host.bind(source, target, { flags: [], mode: 'rw' });
+    const busy = await host.removeTarget(target).catch((failure: unknown) => failure);
+    expect(busy).to.have.property('code', 'FAILED_PRECONDITION');
+    expect(busy).to.have.property('message').that.contains('unmount that');
+    expect(await readFile(join(target, 'file'), 'utf8')).to.equal('data');
+    const stuck = await host.removeTarget(join(target, 'file', 'below')).catch((failure: unknown) => failure);
+    expect(stuck).to.have.property('code', 'FAILED_PRECONDITION');
+    expect(stuck).to.have.property('message').that.contains('ENOTDIR');
   });
 
   it('gives a folder to a group whose members can then work in it', async () => {

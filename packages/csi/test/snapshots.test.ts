@@ -1,5 +1,8 @@
 import { expect } from 'chai';
-import { CsiWorld, MIB, mount } from './support/csi-world.js';
+import { fakeApi, rejection } from '@volplane/testkit';
+import type { ControllerContext } from '../src/controller/context.js';
+import { takeSnapshot } from '../src/controller/snapshots.js';
+import { CsiWorld, GLOBAL, MIB, mount } from './support/csi-world.js';
 
 const caps = { volume_capabilities: [mount()] };
 
@@ -52,6 +55,18 @@ describe('csi snapshots', () => {
     });
     expect(volume.capacity_bytes).to.equal(String(64 * MIB));
     await world.refused('OUT_OF_RANGE', 'CreateVolume', { name: 'smaller', ...caps, ...source, capacity_range: { limit_bytes: 8 * MIB } });
+  });
+
+  it('that are not recorded yet are not taken for cut, whatever their name', async () => {
+    const { volume_id } = await world.createVolume('v1');
+    const api = fakeApi(world.cluster);
+    const view = await api.getVolume({ name: volume_id.split(':')[0] ?? '' }, { signal: new AbortController().signal, timeoutMs: 1_000 });
+    const controller = {
+      catalog: { get: () => Promise.resolve({ info: GLOBAL }) },
+      api: { createSnapshot: () => Promise.resolve({ ...view, snapshots: {} }) },
+    } as unknown as ControllerContext; // as much of it as is asked for
+    const cut = takeSnapshot(controller, view, 'constructor', { signal: new AbortController().signal, timeoutMs: 1_000 });
+    expect((await rejection(cut)).reason).to.equal('UNKNOWN_OUTCOME');
   });
 
   it('are deleted, and deleting them again is fine', async () => {

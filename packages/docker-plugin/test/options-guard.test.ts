@@ -52,6 +52,14 @@ describe('guard of options', () => {
     expect(body['Msg']).to.contain('[VOLUME_CONFLICT]');
   });
 
+  it('compares options of names that every object seems to have', async () => {
+    const opts = { constructor: 'a' };
+    await callPlugin(join(folder, 'volplane.sock'), 'VolumeDriver.Create', { Name: 'odd', Opts: opts });
+    expect((await create(opts, 'volplane', 'odd')).body['Allow']).to.equal(true);
+    const { body } = await create({ toString: 'b' }, 'volplane', 'odd');
+    expect(body['Msg']).to.contain('constructor is "a", the request says nothing; toString is nothing, the request says "b"');
+  });
+
   it('compares secrets, and shows none: engines log what is refused', async () => {
     const opts = { o: 'username=u,password=hunter2' };
     await callPlugin(join(folder, 'volplane.sock'), 'VolumeDriver.Create', { Name: 'secret', Opts: opts });

@@ -2,6 +2,7 @@ import { AppError } from '@volplane/base';
 import {
   holdersOf,
   LIMITS,
+  ownEntry,
   toAttachmentView,
   type StringMap,
   type VolumeDocument,
@@ -44,10 +45,13 @@ export function passesFilter(view: VolumeView, filter: VolumeFilter | undefined)
     (filter.scope === undefined || view.scope === filter.scope) &&
     (filter.node === undefined || view.node === filter.node || view.attachments.some((attachment) => attachment.node === filter.node)) &&
     (filter.dangling === undefined || filter.dangling !== used) &&
-    Object.entries(filter.labels ?? {}).every(
-      ([key, value]) => view.labels[key] !== undefined && (value === '' || view.labels[key] === value),
-    )
+    Object.entries(filter.labels ?? {}).every(([key, value]) => hasLabel(view.labels, key, value))
   );
+}
+
+function hasLabel(labels: StringMap, key: string, value: string): boolean {
+  const present = ownEntry(labels, key);
+  return present !== undefined && (value === '' || present === value);
 }
 
 /** The bounds of options and labels, for every door. @throws AppError TOO_LARGE, INVALID_ARGUMENT naming the map and the key */

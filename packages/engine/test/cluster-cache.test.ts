@@ -1,4 +1,4 @@
-import { seededRandom, silentLogger } from '@volplane/base';
+import { seededRandom, silentLogger, type Logger } from '@volplane/base';
 import type { KvWrite } from '@volplane/ports';
 import { gate, ManualClock, MemoryKv, waitFor, type Gate } from '@volplane/testkit';
 import { expect } from 'chai';
@@ -58,6 +58,36 @@ describe('ClusterCache', () => {
     await write();
     expect(cache.volumes.get(name)?.document).to.not.equal(document);
     expect(cache.volumes.get(name)?.document).to.deep.equal(document);
+    stop.abort();
+    await running;
+  });
+
+  it('lists ever more rarely, with a warning, while each watch ends at once, and at once again when one has lived', async () => {
+    const clock = new ManualClock();
+    let lists = 0;
+    const kv = new MemoryKv({
+      clock,
+      beforeApply: ({ method }) => {
+        if (method === 'range') lists += 1;
+      },
+    });
+    const warnings: string[] = [];
+    const log: Logger = { ...silentLogger, warn: (message) => warnings.push(message) };
+    const cache = new ClusterCache({ kv, clock, random: seededRandom(1), log });
+    const stop = new AbortController();
+    const running = cache.run(stop.signal);
+    await cache.filled;
+    for (let passedMs = 0; passedMs < 20_000; passedMs += 20) {
+      kv.breakWatches();
+      await clock.advance(20);
+    }
+    expect(lists).to.be.within(5, 20);
+    expect(warnings).to.include('cluster cache cannot watch the store');
+    await clock.advance(15_000);
+    const before = lists;
+    kv.breakWatches();
+    await clock.advance(20);
+    expect(lists).to.equal(before + 1);
     stop.abort();
     await running;
   });

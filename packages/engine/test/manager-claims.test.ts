@@ -275,6 +275,37 @@ describe('Manager, claims', () => {
       expect(refused).to.deep.equal(['TAKEOVER_BRAKE', 'TAKEOVER_BRAKE', 'TAKEOVER_BRAKE']);
     });
 
+    it('do not stop for the last one that is allowed when it has to be decided again', async () => {
+      manager.crash();
+      let meddle: (() => Promise<void>) | undefined;
+      manager = await world.manager('m2', {
+        brake: { lostShareMax: 1, takeoversPerMinuteMax: 1, lostWindowMs: 1_000 },
+        hooks: {
+          beforeApply: async ({ batch }) => {
+            const meddling =
+              batch?.some(({ writes }) => writes.some(({ key }) => key === '/volplane/volumes/data')) === true ? meddle : undefined;
+            if (meddling === undefined) return;
+            meddle = undefined;
+            await meddling();
+          },
+        },
+      });
+      await create('data', { takeover: 'lease' });
+      await create('other', { takeover: 'lease' });
+      await n1.claim('data');
+      await n1.claim('other');
+      await n1.die();
+      meddle = () => {
+        const document = world.volume('data');
+        return document === undefined
+          ? Promise.resolve()
+          : world.store({ ...document, spec: { ...document.spec, labels: { by: 'another manager' } } });
+      };
+      expect(await n2.claim('data')).to.include({ mode: 'rw' });
+      expect(meddle).to.equal(undefined);
+      expect((await rejection(n2.claim('other'))).reason).to.equal('TAKEOVER_BRAKE');
+    });
+
     it('do not stop for takeovers that an operator has asked for', async () => {
       manager.crash();
       manager = await world.manager('m2', { brake: { lostShareMax: 1, takeoversPerMinuteMax: 1, lostWindowMs: 1_000 } });

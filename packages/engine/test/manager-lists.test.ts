@@ -24,6 +24,13 @@ describe('Manager, lists', () => {
   const create = (name: string, changes: object = {}): Promise<{ readonly uid: VolumeUid }> =>
     world.settle(manager.api.createVolume({ name, driver: 'shared', node: 'n1', ...changes }, context()));
 
+  it('finds volumes by a label that every object seems to have', async () => {
+    await create('with', { labels: { constructor: 'x' } });
+    await create('without');
+    expect(await listVolumes({ filter: { labels: { constructor: '' } } })).to.deep.equal([['with']]);
+    expect(await listVolumes({ filter: { labels: { toString: '' } } })).to.deep.equal([[]]);
+  });
+
   /** Pages through a whole list. */
   async function pages<T>(
     ask: (pageToken: string | undefined) => Promise<{ readonly items: readonly T[]; readonly next?: string | undefined }>,

@@ -1,6 +1,8 @@
+import type { AppError } from '@volplane/base';
 import { parseNodeName } from '@volplane/domain';
+import { rejection } from '@volplane/testkit';
 import { expect } from 'chai';
-import { context, World, type TestManager } from './world.js';
+import { context, driver, World, type TestManager } from './world.js';
 
 /** Everything in this file happens at once, so that no choice sees what came of another. */
 describe('Manager, placing many volumes at once', () => {
@@ -39,6 +41,29 @@ describe('Manager, placing many volumes at once', () => {
     expect(owned('n1', 'n2', 'n3')).to.deep.equal([10, 10, 10]);
     await world.settle(manager.api.drainNode({ name: 'n1' }, context()));
     expect(owned('n1', 'n2', 'n3')).to.deep.equal([0, 15, 15]);
+  });
+
+  it('refuses a node that has never registered as such', async () => {
+    await create(1);
+    const transfer = { name: 'data-0', toNode: 'n9' };
+    const asked = [manager.api.transferOwnership(transfer, context()), create(1, { name: 'data-1', node: 'n9' })];
+    const refusals = await Promise.all(asked.map((call) => rejection(world.settle(call))));
+    expect(refusals.map(({ reason }) => reason)).to.deep.equal(['NODE_NOT_FOUND', 'NODE_NOT_FOUND']);
+    expect(refusals[0]?.message).to.contain('node n9');
+  });
+
+  it('refuses what the driver can do on no node as that, and what one node can do by naming the others', async () => {
+    const sizeless = driver('sizeless', { size: false });
+    const some = driver('some', { size: false });
+    await world.agent('n4', { drivers: [sizeless, some] });
+    await world.agent('n5', { drivers: [sizeless, driver('some')] });
+    const sized = (changes: object): Promise<AppError> => rejection(create(1, { sizeBytes: 1_024, ...changes }));
+    const everywhere = await sized({ driver: 'sizeless' });
+    expect(everywhere.reason).to.equal('CAPABILITY_MISSING');
+    expect(everywhere.message).to.contain('driver sizeless cannot keep a size');
+    expect((await sized({ driver: 'some', node: 'n4' })).reason).to.equal('NODE_LACKS_DRIVER');
+    await create(1, { driver: 'some', sizeBytes: 1_024 });
+    expect(world.volume('data-0')?.owner).to.equal('n5');
   });
 
   it('counts what is being given to a node only as long as that lasts', () => {

@@ -1,4 +1,4 @@
-import { AppError } from '@volplane/base';
+import { AppError, errorText } from '@volplane/base';
 import type { CreateVolumeRequest } from '@volplane/domain';
 import type { BatchResult } from '@volplane/wire';
 import { gate, rejection, waitFor } from '@volplane/testkit';
@@ -149,6 +149,8 @@ describe('batch create over gRPC', () => {
     expect(results.map(nameOf)).to.deep.equal(['data']);
     const error = await rejection(collect(world.client(['127.0.0.1:1']).createVolumes([{ name: 'data' }], patient())));
     expect(error.reason).to.equal('UNREACHABLE');
+    const { cause } = error;
+    expect(cause instanceof AppError ? errorText(cause.cause) : cause, 'what the network said').to.contain('ECONNREFUSED');
   });
 });
 

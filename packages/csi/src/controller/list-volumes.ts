@@ -19,10 +19,11 @@ export async function listVolumes(controller: ControllerContext, request: ListRe
   const found = await collectPages(request.starting_token, maxEntries, async (page) => {
     const { volumes, nextPageToken, unansweredNodes } = await api.listVolumes({ ...filter, ...page }, context);
     if (unansweredNodes.length > 0) log.warn('volumes listed without those of silent nodes', { nodes: unansweredNodes });
-    return { items: volumes.filter(isTold), nextPageToken };
+    const told = volumes.filter(isTold);
+    const items = told.map((view) => ({ volume: toWireVolume(view, topology), status: toWireStatus(view, options.specLevel) }));
+    return { items, nextPageToken };
   });
-  const entries = found.items.map((view) => ({ volume: toWireVolume(view, topology), status: toWireStatus(view, options.specLevel) }));
-  return { entries, next_token: found.nextToken };
+  return { entries: found.items, next_token: found.nextToken };
 }
 
 /** ControllerGetVolume. */

@@ -1,5 +1,5 @@
 import { AppError, hasReason } from '@volplane/base';
-import type { SnapshotView, StringMap, VolumeView } from '@volplane/domain';
+import { ownEntry, type SnapshotView, type StringMap, type VolumeView } from '@volplane/domain';
 import type { CallContext, VolumesApi } from '@volplane/engine';
 import { parseMaxEntries, requireMap, requireName, requireText, toTimestamp } from '../field-codec.js';
 import { groupIdOf, internalName, parseSnapshotId, snapshotIdOf } from '../ids.js';
@@ -44,7 +44,7 @@ export async function takeSnapshot(
   if (!info.capabilities.snapshot)
     throw new CsiError('INVALID_ARGUMENT', `driver ${view.driver} has no snapshots, so volume ${view.name} has none`);
   const after = await controller.api.createSnapshot({ ...refOf(view), snapshot: name }, context);
-  const made = after.snapshots?.[name];
+  const made = ownEntry(after.snapshots, name);
   if (made === undefined)
     throw new AppError('UNKNOWN_OUTCOME', `snapshot ${name} of volume ${view.name} is not recorded yet; repeat the call`);
   return { ...made, name, volume: view.name, volumeUid: view.uid, driver: view.driver, scope: view.scope, node: view.node };
@@ -130,9 +130,9 @@ export async function listSnapshots(
     const { snapshots, nextPageToken, unansweredNodes } = await api.listSnapshots({ ...filter, ...page }, context);
     if (unansweredNodes.length > 0) log.warn('snapshots listed without those of silent nodes', { nodes: unansweredNodes });
     const told = snapshots.filter((view) => snapshotIdOf(view) !== undefined && (source === undefined || view.volumeUid === source.uid));
-    return { items: told, nextPageToken };
+    return { items: told.map((view) => ({ snapshot: toWireSnapshot(controller, view) })), nextPageToken };
   });
-  return { entries: found.items.map((view) => ({ snapshot: toWireSnapshot(controller, view) })), next_token: found.nextToken };
+  return { entries: found.items, next_token: found.nextToken };
 }
 
 /** @throws CsiError OUT_OF_RANGE when names are too long for an id */

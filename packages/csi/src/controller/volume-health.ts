@@ -35,9 +35,9 @@ export async function controllerListVolumeHealth(
       .filter((view) => volumeIdOf(view) !== undefined)
       .map((view) => ({ view, problems: problemsOf(view, nodes) }))
       .filter(({ problems }) => problems.length > 0);
-    return { items: ill, nextPageToken };
+    return { items: ill.map(({ view, problems }) => toWireHealth(view, problems)), nextPageToken };
   });
-  return { entries: found.items.map(({ view, problems }) => toWireHealth(view, problems)), next_token: found.nextToken };
+  return { entries: found.items, next_token: found.nextToken };
 }
 
 function problemsOf(view: VolumeView, nodes: readonly NodeView[]): readonly HealthProblem[] {

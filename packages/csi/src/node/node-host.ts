@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, open, realpath, rmdir, stat, statfs, unlink } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, open, realpath, rmdir, stat, statfs, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { findMount, findMountOf, isReadOnly, type HostMounts, type MountEntry } from '@volplane/host';
 import { CsiError } from '../status.js';
@@ -14,7 +14,7 @@ export interface NodeHost {
   ensureFolder(path: string): Promise<void>;
   /** An empty file to bind a device on, with the folders above it; there already: fine. */
   ensureFile(path: string): Promise<void>;
-  /** Takes an empty folder or empty file away; gone: fine. @throws CsiError FAILED_PRECONDITION when it holds anything */
+  /** Takes an empty folder or empty file away; gone: fine. @throws CsiError FAILED_PRECONDITION when it is something else, or cannot go */
   removeTarget(path: string): Promise<void>;
   /** The path without links. */
   resolve(path: string): Promise<string>;
@@ -87,12 +87,19 @@ export function hasMode(entry: MountEntry, mode: 'rw' | 'ro'): boolean {
 
 async function removeTarget(path: string): Promise<void> {
   try {
-    const found = await stat(path);
+    // Not what a link points to: that is somewhere else.
+    const found = await lstat(path);
     if (found.isDirectory()) await rmdir(path);
     else if (found.isFile() && found.size === 0) await unlink(path);
-    else throw new CsiError('FAILED_PRECONDITION', `${path} holds something that was not put there by this plugin; it was left alone`);
+    else {
+      const what = found.isSymbolicLink() ? 'is a link' : 'holds something';
+      const text = `${path} ${what} that was not put there by this plugin; it was left alone: take it away, then repeat the call`;
+      throw new CsiError('FAILED_PRECONDITION', text);
+    }
   } catch (error) {
+    if (error instanceof CsiError) throw error;
     const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
     if (code === 'ENOENT') return;
     if (code === 'ENOTEMPTY' || code === 'EEXIST') {
       throw new CsiError(
@@ -101,6 +108,14 @@ async function removeTarget(path: string): Promise<void> {
         error,
       );
     }
-    throw error;
+    if (code === 'EBUSY') {
+      const text = `${path} is busy: something is mounted there again, or below it; unmount that, then repeat the call`;
+      throw new CsiError('FAILED_PRECONDITION', text, error);
+    }
+    throw new CsiError(
+      'FAILED_PRECONDITION',
+      `${path} cannot be taken away (${code}): see to its folder and its file system, then repeat the call`,
+      error,
+    );
   }
 }

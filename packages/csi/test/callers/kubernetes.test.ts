@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { gate } from '@volplane/testkit';
+import { fakeApi, gate } from '@volplane/testkit';
 import type { WireVolume } from '../../src/messages.js';
 import { CsiClient, CsiRefusal, type Answers, type Method } from '../support/csi-client.js';
 import { block, CsiWorld, MIB, mount } from '../support/csi-world.js';
@@ -118,6 +118,17 @@ describe('csi as kubernetes calls it', () => {
       await world.call('ControllerUnpublishVolume', { volume_id: volume.volume_id, node_id: 'n1' });
     });
 
+    it('deletes nothing that another door uses as well, and leaves its own use beside that', async () => {
+      const volume = await world.createVolume('shared-use');
+      await world.publish(volume, '/pods/p9/mount');
+      await world.call('NodeUnpublishVolume', { volume_id: volume.volume_id, target_path: '/pods/p9/mount' });
+      const [name = ''] = volume.volume_id.split(':');
+      await fakeApi(world.cluster, 'n1').mountVolume({ name, node: 'n1', mountId: 'docker:c1' }, CONTEXT);
+      const before = world.uses(volume);
+      await world.refused('FAILED_PRECONDITION', 'DeleteVolume', { volume_id: volume.volume_id });
+      expect(world.uses(volume)).to.deep.equal(before);
+    });
+
     it('94108, 94745: deletes before unstaging; what is only staged goes, what is published stays', async () => {
       const idle = await world.createVolume('idle');
       await kubelet('NodeStageVolume', staged(idle, mount(1)));
@@ -198,3 +209,5 @@ describe('csi as kubernetes calls it', () => {
     });
   });
 });
+
+const CONTEXT = { signal: new AbortController().signal, timeoutMs: 10_000 };

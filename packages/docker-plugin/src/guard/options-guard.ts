@@ -1,5 +1,5 @@
 import { AppError, hasReason, type Logger } from '@volplane/base';
-import { maskedOption, quote, type NodeName, type StringMap, type VolumeView } from '@volplane/domain';
+import { maskedOption, ownEntry, quote, type NodeName, type StringMap, type VolumeView } from '@volplane/domain';
 import type { CallContext } from '@volplane/engine';
 import { parseCreateOptions } from '../create-options.js';
 import type { Reply } from '../plugin-protocol.js';
@@ -66,8 +66,9 @@ export function findDifference(raw: StringMap, view: VolumeView): readonly strin
   const { options = {}, accessMode, sizeBytes } = parseCreateOptions(raw);
   const keys = [...new Set([...Object.keys(options), ...Object.keys(view.options)])].sort();
   const difference = keys
-    .filter((key) => options[key] !== view.options[key])
-    .map((key) => `${key} is ${shown(key, view.options[key])}, the request says ${shown(key, options[key])}`);
+    .map((key) => ({ key, present: ownEntry(view.options, key), asked: ownEntry(options, key) }))
+    .filter(({ present, asked }) => present !== asked)
+    .map(({ key, present, asked }) => `${key} is ${shown(key, present)}, the request says ${shown(key, asked)}`);
   if (accessMode !== undefined && accessMode !== view.accessMode)
     difference.push(`access-mode is ${view.accessMode}, the request says ${accessMode}`);
   if (sizeBytes !== undefined && sizeBytes !== view.sizeBytes)

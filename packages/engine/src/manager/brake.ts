@@ -44,9 +44,10 @@ export class Brake {
    * Counts what `work` takes over without an operator's word. It counts from the decision on, while it is on its way to the store: of
    * many claims at once no more are granted than are allowed. What may have happened counts as done.
    *
-   * @param work - tells with `decided` by whose evidence, at every decision; the last one counts
+   * @param work - tells with `decided` by whose evidence, at every decision; the last one counts. Asks with `engaged` in place of
+   * {@link engaged}: a decision that is made again does not stand in its own way.
    */
-  async counting<T>(work: (decided: (takeover: readonly Evidence[]) => void) => Promise<T>): Promise<T> {
+  async counting<T>(work: (decided: (takeover: readonly Evidence[]) => void, engaged: () => string | undefined) => Promise<T>): Promise<T> {
     let pending = 0;
     const expect = (count: number): void => {
       this.#pending += count - pending;
@@ -56,9 +57,12 @@ export class Brake {
       for (let left = pending; left > 0; left -= 1) this.#takeoversMs.push(this.#clock.monotonicMs());
     };
     try {
-      const result = await work((takeover) => {
-        expect(takeover.filter(({ kind }) => kind !== 'D').length);
-      });
+      const result = await work(
+        (takeover) => {
+          expect(takeover.filter(({ kind }) => kind !== 'D').length);
+        },
+        () => this.#engagedBeside(pending),
+      );
       done();
       return result;
     } catch (error) {
@@ -71,9 +75,14 @@ export class Brake {
 
   /** Why automatic takeovers have stopped; undefined = they have not. */
   engaged(): string | undefined {
+    return this.#engagedBeside(0);
+  }
+
+  /** @param own - how many of those that are pending the asker itself has decided */
+  #engagedBeside(own: number): string | undefined {
     const nowMs = this.#clock.monotonicMs();
     this.#takeoversMs = this.#takeoversMs.filter((atMs) => nowMs - atMs < 60_000).slice(-this.#limits.takeoversPerMinuteMax);
-    if (this.#takeoversMs.length + this.#pending >= this.#limits.takeoversPerMinuteMax) {
+    if (this.#takeoversMs.length + this.#pending - own >= this.#limits.takeoversPerMinuteMax) {
       return `${String(this.#limits.takeoversPerMinuteMax)} automatic takeovers were made in a minute, the most that are allowed`;
     }
     let lost = 0;

@@ -117,12 +117,16 @@ export class Claims {
   }
 
   async #grant(name: VolumeName, claim: Claim): Promise<GrantAnswer> {
-    const changed = await this.#brake.counting((decided) =>
-      this.#records.change(name, (document, view) => {
-        const decision = decideClaim(document, claim, name, view);
-        decided(decision.type === 'commit' ? decision.answer.takeover : []);
-        return decision;
-      }),
+    const changed = await this.#brake.counting((decided, engaged) =>
+      this.#records.change(
+        name,
+        (document, view) => {
+          const decision = decideClaim(document, claim, name, view);
+          decided(decision.type === 'commit' ? decision.answer.takeover : []);
+          return decision;
+        },
+        engaged,
+      ),
     );
     const { document, attachment, takeover } = changed.answer;
     for (const evidence of takeover) {

@@ -56,12 +56,16 @@ export class GoneRelease {
   }
 
   async #release(request: Parameters<typeof decideReleaseGone>[1] & { readonly name: VolumeName }): Promise<VolumeView> {
-    const changed = await this.#brake.counting((decided) =>
-      this.#records.change(request.name, (document, view) => {
-        const decision = decideReleaseGone(document, request, view);
-        decided(decision.type === 'commit' ? decision.answer.evidence.slice(-1) : []);
-        return decision;
-      }),
+    const changed = await this.#brake.counting((decided, engaged) =>
+      this.#records.change(
+        request.name,
+        (document, view) => {
+          const decision = decideReleaseGone(document, request, view);
+          decided(decision.type === 'commit' ? decision.answer.evidence.slice(-1) : []);
+          return decision;
+        },
+        engaged,
+      ),
     );
     return toVolumeView(changed.answer, changed.modRevision);
   }

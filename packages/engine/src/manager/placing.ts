@@ -1,6 +1,7 @@
 import { AppError } from '@volplane/base';
 import {
   chooseOwner,
+  driverFault,
   placeVolume,
   type Candidate,
   type LiveNode,
@@ -10,6 +11,7 @@ import {
   type SessionId,
 } from '@volplane/domain';
 import type { ClusterCache } from '../store/cluster-cache.js';
+import { missingNode } from './missing-node.js';
 
 /** Every registered node as a candidate, from memory: for whoever wants to be told about each. */
 export function candidates(cache: ClusterCache): readonly Candidate[] {
@@ -19,11 +21,15 @@ export function candidates(cache: ClusterCache): readonly Candidate[] {
 /**
  * The best of the registered nodes, from memory.
  *
- * @throws AppError DRIVER_NOT_FOUND when nobody runs the driver, NODE_UNAVAILABLE when those that could are not in touch,
- *   NODE_LACKS_DRIVER otherwise; naming why nodes lost
+ * @throws AppError NODE_NOT_FOUND when the wished node has never registered, DRIVER_NOT_FOUND when nobody runs the driver, CAPABILITY_MISSING
+ *   when it can do what is asked for nowhere, NODE_UNAVAILABLE when those that could are not in touch, NODE_LACKS_DRIVER otherwise; naming why
+ *   nodes lost
  */
 export function choose(request: PlacementRequest, cache: ClusterCache): Chosen {
-  return chooseOwner(request, ranked(cache), (node) => sessionOf(node, cache)) ?? refuse(request, candidates(cache));
+  const chosen = chooseOwner(request, ranked(cache), (node) => sessionOf(node, cache));
+  if (chosen !== undefined) return chosen;
+  if (request.wished !== undefined && !cache.nodes.has(request.wished)) throw missingNode(cache, request.wished);
+  return refuse(request, candidates(cache));
 }
 
 /** {@link choose}, but a cordoned node is as good as another: it is to do something once, not to own. */
@@ -98,10 +104,23 @@ function refuse(request: PlacementRequest, all: readonly Candidate[]): never {
     throw new AppError('DRIVER_NOT_FOUND', `no registered node runs driver ${request.driver}`, { driver: request.driver });
   }
   const nodes = all.map(({ node }) => node);
+  const missing = missingCapability(request, nodes);
+  if (missing !== undefined) {
+    throw new AppError('CAPABILITY_MISSING', `no node can take such a volume: ${missing}`, { driver: request.driver });
+  }
   const reason = chooseOwner(request, nodes, () => PRESUMED) === undefined ? 'NODE_LACKS_DRIVER' : 'NODE_UNAVAILABLE';
   const verdicts = placeVolume(request, all.slice(0, VERDICTS_NAMED_MAX)).verdicts.map((verdict) => `${verdict.node}: ${verdict.reason}`);
   throw new AppError(reason, `no node can take a volume of driver ${request.driver}: ${verdicts.join('; ')}`, {
     driver: request.driver,
     nodes: verdicts.join('; '),
   });
+}
+
+/** What the driver can do on no node that offers it to the cluster, so that no other node would help; undefined = one of them is able to. */
+function missingCapability(request: PlacementRequest, nodes: readonly NodeDocument[]): string | undefined {
+  const offers = nodes
+    .flatMap(({ drivers }) => drivers)
+    .filter(({ name, capabilities }) => name === request.driver && capabilities.scope === 'global');
+  const faults = offers.map((driver) => driverFault(request, driver));
+  return faults.every((fault) => fault !== undefined) ? faults[0] : undefined;
 }

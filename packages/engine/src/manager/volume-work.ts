@@ -13,6 +13,7 @@ import {
 } from '@volplane/domain';
 import type { CallContext } from '../api.js';
 import { toVolumeView } from '../document-view.js';
+import { parseSnapshotName } from '../snapshot-name.js';
 import type { ClusterCache, VolumeRecord } from '../store/cluster-cache.js';
 import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
@@ -55,7 +56,7 @@ export class VolumeWork {
   }
 
   async createSnapshot(request: SnapshotRequest, context: CallContext): Promise<VolumeView> {
-    const snapshot = parseVolumeName(request.snapshot);
+    const snapshot = parseSnapshotName(request.snapshot);
     const node = askedNode(request);
     if (node !== undefined) return await this.#agents.call(node, 'createSnapshot', request, context);
     const record = await this.#capable(request, 'snapshot');
@@ -70,7 +71,7 @@ export class VolumeWork {
   }
 
   async removeSnapshot(request: SnapshotRequest, context: CallContext): Promise<VolumeView> {
-    const snapshot = parseVolumeName(request.snapshot);
+    const snapshot = parseSnapshotName(request.snapshot);
     const node = askedNode(request);
     if (node !== undefined) return await this.#agents.call(node, 'removeSnapshot', request, context);
     const record = await this.#capable(request, 'snapshot');

@@ -91,20 +91,34 @@ export class ClusterCache implements Service {
     let failures = 0;
     const hasEnded = (): boolean => signal.aborted;
     while (!hasEnded()) {
-      try {
-        await this.#fill(signal);
+      const failure = await this.#fillAndFollow(signal);
+      if (hasEnded()) return;
+      if (failure === undefined) {
         failures = 0;
-        await this.#follow(signal);
-      } catch (error) {
-        if (hasEnded()) return;
-        failures += 1;
-        const delayMs = backoffMs(this.#random, failures - 1, { firstMs: 50, maxMs: 5_000 });
-        const fields = { error, delayMs: Math.round(delayMs) };
-        if (failures > 3) this.#log.warn('cluster cache cannot read the store', fields);
-        else this.#log.debug('cluster cache reads the store again', fields);
-        await sleep(this.#clock, delayMs, signal).catch(() => undefined);
+        continue;
       }
+      failures += 1;
+      const delayMs = backoffMs(this.#random, failures - 1, { firstMs: 50, maxMs: 5_000 });
+      const fields = { error: failure.error, delayMs: Math.round(delayMs) };
+      if (failures > 3) this.#log.warn(`cluster cache cannot ${failure.what} the store`, fields);
+      else this.#log.debug(`cluster cache could not ${failure.what} the store`, fields);
+      await sleep(this.#clock, delayMs, signal).catch(() => undefined);
     }
+  }
+
+  /** @returns what went wrong; undefined when a watch has lived for a while: a list is costly, so one that ends at once is a failure */
+  async #fillAndFollow(signal: AbortSignal): Promise<{ readonly what: 'read' | 'watch'; readonly error: unknown } | undefined> {
+    let beganMs: number | undefined;
+    let error: unknown;
+    try {
+      await this.#fill(signal);
+      beganMs = this.#clock.monotonicMs();
+      error = await this.#follow(signal);
+    } catch (failure) {
+      error = failure;
+    }
+    if (beganMs === undefined) return { what: 'read', error };
+    return this.#clock.monotonicMs() - beganMs >= WATCH_LIVED_MS ? undefined : { what: 'watch', error };
   }
 
   /** True once every record has been read: what is not in memory then is not there. */
@@ -188,10 +202,11 @@ export class ClusterCache implements Service {
     this.#filled?.();
   }
 
-  /** Follows the watch until it ends, falls silent, or the re-list is due; then the caller fills again. */
-  async #follow(signal: AbortSignal): Promise<void> {
+  /** Follows the watch until it ends, falls silent, or the re-list is due; then the caller fills again. @returns why the store ended it */
+  async #follow(signal: AbortSignal): Promise<unknown> {
     const fromRevision = this.#revision + 1;
     const ended = new AbortController();
+    let endError: unknown;
     let heardMs = this.#clock.monotonicMs();
     let watch: KvWatch | undefined;
     try {
@@ -210,6 +225,7 @@ export class ClusterCache implements Service {
           },
           onEnd: (error) => {
             this.#log.debug('watch ended, listing again', { error: errorText(error) });
+            endError = error;
             ended.abort();
           },
         },
@@ -219,10 +235,11 @@ export class ClusterCache implements Service {
         await sleep(this.#clock, SILENCE_MS / 2, signal, ended.signal).catch(() => undefined);
         if (this.#clock.monotonicMs() - heardMs > SILENCE_MS) {
           // A progress request is answered by a living watch; one that stays silent is opened anew.
-          if (this.#clock.monotonicMs() - heardMs > SILENCE_MS * 2) return;
+          if (this.#clock.monotonicMs() - heardMs > SILENCE_MS * 2) return undefined;
           watch.requestProgress();
         }
       }
+      return endError;
     } finally {
       watch?.close();
     }
@@ -384,3 +401,6 @@ const RELIST_MS = 600_000;
 
 /** A watch that has said nothing for this long is asked for a sign of life; twice as long, it is opened anew. */
 const SILENCE_MS = 10_000;
+
+/** A watch that lived so long was a good one: listing again behind it, at once, costs the store little. */
+const WATCH_LIVED_MS = 5_000;

@@ -13,6 +13,11 @@ import { tellUnknown } from './unknown-commits.js';
 /** A decision about one volume, made again from fresher facts as often as needed: it must be pure. `modRevision` is 0 without a document. */
 export type Decide<A> = (document: VolumeDocument | undefined, view: ClusterView, modRevision: number) => Decision<A>;
 
+interface Change<A> {
+  readonly decide: Decide<A>;
+  readonly brake: () => string | undefined;
+}
+
 export interface Changed<A> {
   readonly answer: A;
   /** The document after the change; undefined = there is none. */
@@ -50,24 +55,25 @@ export class VolumeRecords {
   }
 
   /** The facts that decisions look at, from memory; what matters of them is compared again at the commit. */
-  view(): ClusterView {
-    return viewOf(this.#cache, this.#clock, this.#brake());
+  view(brake = this.#brake): ClusterView {
+    return viewOf(this.#cache, this.#clock, brake());
   }
 
   /**
    * Decides from memory; a refusal, or "nothing to do", counts only after a linearizable read, and a lost compare is
    * decided again from one.
    *
+   * @param brake - why automatic takeovers have stopped as far as this change goes, where that is not what it is for every other one
    * @throws AppError what the decision refuses; CONTENTION after {@link ATTEMPTS_MAX} lost compares; STORE_UNAVAILABLE;
    * UNKNOWN_OUTCOME when a commit's outcome could not be found out, whatever came after it
    */
-  async change<A>(name: VolumeName, decide: Decide<A>): Promise<Changed<A>> {
+  async change<A>(name: VolumeName, decide: Decide<A>, brake = this.#brake): Promise<Changed<A>> {
     await this.#cache.filled;
-    return await tellUnknown({ kind: 'volume', name }, (unknown) => this.#tryOften(name, decide, unknown));
+    return await tellUnknown({ kind: 'volume', name }, (unknown) => this.#tryOften(name, { decide, brake }, unknown));
   }
 
   /** @param unknown - gets every commit whose outcome is not known */
-  async #tryOften<A>(name: VolumeName, decide: Decide<A>, unknown: AppError[]): Promise<Changed<A>> {
+  async #tryOften<A>(name: VolumeName, change: Change<A>, unknown: AppError[]): Promise<Changed<A>> {
     let fresh = false;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       // Each attempt knows what the last one could not.
@@ -75,7 +81,7 @@ export class VolumeRecords {
       const endTurn = await this.#turns.take(name);
       let attempted: Attempt<A> | undefined;
       try {
-        attempted = await this.#try(name, decide);
+        attempted = await this.#try(name, change);
       } finally {
         endTurn(attempted === undefined || attempted.type === 'unknown' ? 'failed' : 'went-on');
       }
@@ -93,11 +99,11 @@ export class VolumeRecords {
   }
 
   /** Decides on what is in memory, and commits. */
-  async #try<A>(name: VolumeName, decide: Decide<A>): Promise<Attempt<A>> {
+  async #try<A>(name: VolumeName, { decide, brake }: Change<A>): Promise<Attempt<A>> {
     const record = this.#readMemory(name);
     const modRevision = record?.modRevision ?? 0;
     const beganMs = this.#clock.monotonicMs();
-    const decision = decide(record?.document, this.view(), modRevision);
+    const decision = decide(record?.document, this.view(brake), modRevision);
     this.#telemetry.phase('decide', this.#clock.monotonicMs() - beganMs);
     if (decision.type === 'refuse') return { type: 'decided', failure: decision.failure };
     const { answer } = decision;

@@ -58,17 +58,27 @@ export class Failover {
     }
   }
 
-  /** An endpoint with a connection. @throws AppError UNREACHABLE, the signal's reason */
-  async connect(context: CallContext): Promise<Endpoint> {
+  /**
+   * An endpoint with a connection.
+   *
+   * @param probe - a call that changes nothing: only a call is told why there is no connection
+   * @throws AppError UNREACHABLE, the signal's reason
+   */
+  async connect(context: CallContext, probe: Send<unknown>): Promise<Endpoint> {
     const { clock, endpoints } = this.#options;
     const untilMs = clock.wallMs() + context.timeoutMs;
+    let cause: AppError | undefined;
     for (let attempt = 0; attempt < endpoints.length && clock.wallMs() < untilMs; attempt += 1) {
-      const endpoint = endpoints[(this.#preferred + attempt) % endpoints.length];
+      const index = (this.#preferred + attempt) % endpoints.length;
       // One after the other: most often the first one answers.
-      await endpoint?.connected(Math.min(untilMs, clock.wallMs() + CONNECT_TIMEOUT_MS), context.signal);
+      const result = await this.#try(index, untilMs, context, async (endpoint) => {
+        if (!endpoint.isReady) await probe(endpoint, Math.min(untilMs, clock.wallMs() + CONNECT_TIMEOUT_MS));
+      });
+      const endpoint = endpoints[index];
       if (endpoint?.isReady === true) return endpoint;
+      if (result.type === 'failure') cause = result.failure.error;
     }
-    throw this.#unreachable();
+    throw this.#unreachable(cause);
   }
 
   /** After every address was tried in vain. */

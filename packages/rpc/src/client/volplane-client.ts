@@ -208,7 +208,7 @@ export class VolplaneClient implements VolplaneApi, Resource {
     const bounded = this.#bounded(context);
     const deadlineMs = this.#clock.wallMs() + bounded.timeoutMs;
     // Only the connection can fail over: the requests are read once.
-    const endpoint = await this.#failover.connect(bounded);
+    const endpoint = await this.#failover.connect(bounded, (address, deadlineMs) => checkServing(address, deadlineMs, bounded));
     const messages = batches(requests, (batch) => method.encodeRequest(batch));
     const call = { path: method.path, deadlineMs, context: bounded };
     try {
@@ -220,15 +220,11 @@ export class VolplaneClient implements VolplaneApi, Resource {
 
   /** Whether a server says that it serves: the first that answers. @throws AppError as other calls */
   async checkHealth(context: CallContext): Promise<{ readonly address: string; readonly serving: boolean }> {
-    const check = healthService['Check'];
-    assert(check !== undefined, 'health has a Check');
     const bounded = this.#bounded(context);
-    return await this.#failover.call('read', bounded, async (endpoint, deadlineMs) => {
-      const answer = await endpoint.unary({ path: check.path, request: check.requestSerialize({}), deadlineMs, context: bounded });
-      // The package's own codec; it says SERVING, NOT_SERVING, UNKNOWN or SERVICE_UNKNOWN.
-      const { status } = check.responseDeserialize(answer) as { readonly status: string };
-      return { address: endpoint.address, serving: status === 'SERVING' };
-    });
+    return await this.#failover.call('read', bounded, async (endpoint, deadlineMs) => ({
+      address: endpoint.address,
+      serving: await checkServing(endpoint, deadlineMs, bounded),
+    }));
   }
 
   close(): Promise<void> {
@@ -298,6 +294,16 @@ async function* batches(
     batch = [];
   }
   if (batch.length > 0) yield encode(batch);
+}
+
+/** @throws EndpointFailure, the signal's AppError */
+async function checkServing(endpoint: Endpoint, deadlineMs: number, context: CallContext): Promise<boolean> {
+  const check = healthService['Check'];
+  assert(check !== undefined, 'health has a Check');
+  const answer = await endpoint.unary({ path: check.path, request: check.requestSerialize({}), deadlineMs, context });
+  // The package's own codec; it says SERVING, NOT_SERVING, UNKNOWN or SERVICE_UNKNOWN.
+  const { status } = check.responseDeserialize(answer) as { readonly status: string };
+  return status === 'SERVING';
 }
 
 /** @throws AppError INTERNAL: the call was answered, by a server of another kind or version */
