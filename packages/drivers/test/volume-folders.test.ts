@@ -228,6 +228,24 @@ describe('folders of volumes', () => {
     expect(await readdir(join(root, '.trash'))).to.deep.equal([]);
   });
 
+  it('lose to a file that came to their place meanwhile', async () => {
+    const refusal = await rejection(open().create(volume, { work: () => writeFile(place(), 'precious') }));
+    expect(refusal.reason).to.equal('FOREIGN_DATA');
+    expect(await readFile(place(), 'utf8')).to.equal('precious');
+  });
+
+  it('are not passed for changed when the storage refuses that they are moved', async () => {
+    const threads = new FileThreads();
+    const refusing: FileRunner = {
+      run: (script, values) =>
+        script.flat().some((call) => call.do === 'check-marker')
+          ? Promise.resolve({ values: [], fault: { round: 0, code: 'EROFS', message: 'EROFS', syscall: 'rename', path: '' } })
+          : threads.run(script, values),
+    };
+    await open().create(volume, 'data folder');
+    expect((await rejection(open({ files: () => refusing }).remove(volume, CALM))).reason).to.equal('DRIVER_FAILED');
+  });
+
   it('tell a storage that does not answer from one that says no', async () => {
     const silent: FileRunner = {
       run: () => Promise.resolve({ values: [], fault: { round: 0, code: 'EIO', message: 'EIO', syscall: 'read', path: '' } }),
