@@ -257,7 +257,8 @@ export class FileJournal implements Journal {
   async #close(): Promise<void> {
     // A compaction appends what waits; else it is done here.
     if (!this.#compacting) this.#append();
-    this.#planSync();
+    // At once: nobody is there a second later to sync what is kept.
+    if (this.#failure === undefined && this.#seq !== this.#syncedSeq) this.#work();
     while (this.#working !== undefined) await this.#working;
     this.#cancelSync?.();
     try {

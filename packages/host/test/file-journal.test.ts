@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { silentLogger, systemRandom, type Logger } from '@volplane/base';
+import { JOURNAL_LIMITS } from '@volplane/ports';
 import { gate, journalContract, ManualClock, rejection, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
 import { FileJournal, type FileJournalOptions } from '../src/file-journal.js';
@@ -216,6 +217,12 @@ describe('file journal', () => {
     expect(await readFile(path)).to.deep.equal(damaged);
   });
 
+  it('counts what a write has in bytes, as the disk does', async () => {
+    const journal = await own();
+    const text = 'ä'.repeat(JOURNAL_LIMITS.writeBytes / 2);
+    expect((await rejection(journal.write({ text }))).reason).to.equal('TOO_LARGE');
+  });
+
   it('stays small however much is written, and says the same afterwards', async () => {
     const journal = await own();
     const value = (number: number): object => ({ number, filler: 'x'.repeat(10_000) });
@@ -374,6 +381,34 @@ describe('file journal', () => {
       await journal.close();
       const next = await own();
       expect([next.get('kept'), next.get('c')]).to.deep.equal([true, undefined]);
+    });
+
+    it('syncs what is kept when it closes', async () => {
+      const disk = heldDisk(() => Promise.resolve());
+      const journal = await own({ ...disk });
+      await journal.write({ a: 1 }, 'kept');
+      await journal.close();
+      expect(disk.ended()).to.equal(1);
+    });
+
+    it('asks a disk that has failed for nothing more, and closes', async () => {
+      const disk = heldDisk(() => Promise.reject(new Error('planted')));
+      const journal = await own({ ...disk });
+      expect((await rejection(journal.write({ a: 1 }))).reason).to.equal('DISK_FAILED');
+      await journal.close();
+      expect(disk.syncs()).to.equal(1);
+    });
+
+    it('tells every write of a batch that the file does not take', async () => {
+      const openLog: typeof openLogFile = async (path, sizeBytes) => ({
+        ...(await openLogFile(path, sizeBytes)),
+        append: () => {
+          throw new Error('planted');
+        },
+      });
+      const journal = await own({ openLog });
+      const refused = [rejection(journal.write({ a: 1 })), rejection(journal.write({ b: 1 }, 'kept'))];
+      expect((await Promise.all(refused)).map(({ reason }) => reason)).to.deep.equal(['DISK_FAILED', 'DISK_FAILED']);
     });
 
     it('fails for good when it cannot compact', async () => {

@@ -15,6 +15,7 @@ describe('journal format', () => {
   ];
 
   const parse = (...parts: readonly string[]): ReturnType<typeof parseJournal> => parseJournal(Buffer.from(parts.join('')), '/the/journal');
+  const intact = (json: string): string => `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`;
   const broken = (line: string): string => line.replace('{', '[');
   const keys = ({ records }: ReturnType<typeof parseJournal>): string[] => records.flatMap(({ puts }) => Object.keys(puts));
   const expectDamaged = (text: string, ...parts: readonly string[]): void => {
@@ -78,12 +79,17 @@ describe('journal format', () => {
     expectDamaged('first line is unreadable', '');
     expectDamaged('first line is unreadable', broken(HEADER), ...LINES);
     expectDamaged('first line is no header', ...LINES);
-    const newer = '{"format":"volplane journal","version":2,"snapshotRecords":0}';
-    expectDamaged('format 2', `${crc32(newer).toString(16).padStart(8, '0')} ${newer}\n`);
+    for (const json of ['null', '1', '[]', '{"version":1}', '{"snapshotRecords":0}', '{"version":1,"snapshotRecords":"0"}']) {
+      expectDamaged('first line is no header', intact(json));
+    }
+    expectDamaged('format 2', intact('{"format":"volplane journal","version":2,"snapshotRecords":0}'));
   });
 
   it('refuses what is intact and yet no record', () => {
     expectDamaged('unknown form', HEADER, HEADER);
+    for (const json of ['null', '[]', '["1",1,{},[]]', '[1,"1",{},[]]', '[1,1,null,[]]', '[1,1,"",[]]', '[1,1,{},{}]', '[1,1,{}]']) {
+      expectDamaged('unknown form', HEADER, intact(json));
+    }
   });
 
   it('names the file and the line', () => {
