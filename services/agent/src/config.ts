@@ -6,7 +6,12 @@ import { METRICS_SETTINGS } from '@volplane/metrics';
 
 /** Every setting of the agent; docs/configuration.md is generated from this table. */
 export const AGENT_SETTINGS = {
-  node: { help: 'Name of this node in the cluster: 1 to 63 of [a-z0-9.-]; default: the host name.', fallback: undefined, parse: nodeName },
+  node: {
+    help: 'Name of this node in the cluster: 1 to 63 of [a-z0-9.-].',
+    fallback: undefined,
+    otherwise: 'the host name',
+    parse: nodeName,
+  },
   dataDir: {
     help: 'Folder of the agent’s journal and of its local volumes; on a disk of this node, never shared.',
     fallback: '/var/lib/volplane',
@@ -47,7 +52,7 @@ export const AGENT_SETTINGS = {
     fallback: 'volplane',
     parse: nonEmpty,
   },
-  dockerDriver: { help: 'The default global driver for Docker; default: the first one that is not `local`.', fallback: '', parse: text },
+  dockerDriver: { help: 'The default global driver for Docker.', fallback: '', otherwise: 'the first global one', parse: text },
   dockerEngines: {
     help: 'API sockets of all engines that use the plugin folder, separated by commas: asked which containers run, so that a use that an engine forgot ends. Empty = not asked.',
     fallback: '/run/docker.sock',

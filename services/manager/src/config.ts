@@ -4,7 +4,7 @@ import { METRICS_SETTINGS } from '@volplane/metrics';
 
 /** Every setting of the manager; docs/configuration.md is generated from this table. */
 export const MANAGER_SETTINGS = {
-  id: { help: 'Name of this manager, unique among the live ones; default: host name and process id.', fallback: '', parse: text },
+  id: { help: 'Name of this manager, unique among the live ones.', fallback: '', otherwise: 'host name and process id', parse: text },
   listen: {
     help: 'Addresses for callers: HOST:PORT (port 0 = any free one) or unix:PATH, separated by commas.',
     fallback: '127.0.0.1:7400',
