@@ -16,7 +16,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 
 /**
  * What a FileThread runs: takes convoys of scripts, as JSON, and carries them out with synchronous calls.
@@ -28,7 +28,11 @@ import { parentPort } from 'node:worker_threads';
  * @typedef {(text: string) => string} Fill - puts values into the blanks of a text
  */
 parentPort?.on('message', (/** @type {string} */ convoy) => {
-  parentPort?.postMessage(JSON.stringify(travel(JSON.parse(convoy))));
+  const outcomes = JSON.stringify(travel(JSON.parse(convoy)));
+  const isAtWork = /** @type {Int32Array} */ (workerData);
+  Atomics.store(isAtWork, 0, 0);
+  Atomics.notify(isAtWork, 0);
+  parentPort?.postMessage(outcomes);
 });
 
 /**

@@ -47,6 +47,12 @@ describe('threads for files', () => {
     expect(await once(child, 'exit')).to.deep.equal([null, 'SIGKILL']);
   });
 
+  it('ends no process by force that exits while a thread only works', async () => {
+    await writeFile(at('file'), 'x'.repeat(1_000_000));
+    const child = execFile(process.execPath, [...process.execArgv, HUNG_PROCESS, at('file')]);
+    expect(await once(child, 'exit')).to.deep.equal([3, null]);
+  });
+
   it('lets the scripts of a convoy succeed and fail each for itself', async () => {
     await writeFile(at('b'), 'there before');
     const outcomes = await Promise.all(

@@ -1,7 +1,7 @@
 import { endDespiteFileThreads } from '../../src/files/file-thread.js';
 import { FileThreads } from '../../src/files/file-threads.js';
 
-// A process that exits while a call on its files hangs: `hung-process.ts PIPE`, a named pipe that nobody opens.
+// A process that exits while a call on its files is under way: `hung-process.ts FILE`; on a named pipe that nobody opens it hangs.
 endDespiteFileThreads(process);
 const files = new FileThreads();
 const hung = files.run([[{ do: 'sync-file', path: process.argv.at(-1) ?? '' }]]);
