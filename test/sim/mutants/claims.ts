@@ -106,7 +106,7 @@ export const GUARDS_OF_CLAIMS: readonly Mutant[] = [
     name: 'list-seq',
     rule: '11: the list releases only claims up to its seq',
     shownBy: 'seeds',
-    seeds: 40,
+    seeds: 240,
     edits: [CLAIMS(' || attachment.seq > seq) continue;', ') continue;'), RELEASE(' || mine.seq > release.seq', '')],
   },
   {

@@ -15,6 +15,7 @@ import {
   type StringMap,
   type VolumeName,
   type VolumeSpec,
+  type OperationId,
   type VolumeUid,
   type VolumeView,
 } from '@volplane/domain';
@@ -99,14 +100,18 @@ export class VolumeCreation {
     await placeFreshWhile(asked.placement, this.#cache, async (chosen) => {
       const create = {
         name,
-        uid: this.#random.hex(32) as VolumeUid, // 32 hexadecimal characters is what a volume's uid is
-        operationId: this.#operations.newOperationId(),
         spec: toSpec(request, chosen.driver, options, labels),
         owner: toLiveNode(chosen),
         parameters: request.source === undefined ? {} : await this.#sourceParameters(request.source),
       };
-      await this.#records.change(name, (document, view) => decideCreate(document, create, view));
+      // New ones for every try: what a try with an unknown outcome made may have been removed since, and a uid never comes back.
+      await this.#records.change(name, (document, view) => decideCreate(document, { ...create, ...this.#newIds() }, view));
     });
+  }
+
+  #newIds(): { readonly uid: VolumeUid; readonly operationId: OperationId } {
+    // 32 hexadecimal characters is what a volume's uid is.
+    return { uid: this.#random.hex(32) as VolumeUid, operationId: this.#operations.newOperationId() };
   }
 
   async #finish(name: VolumeName, context: CallContext): Promise<VolumeView> {
