@@ -1,6 +1,6 @@
 import { AppError, noTelemetry, seededRandom, silentLogger, sleep } from '@volplane/base';
 import { ManualClock, MemoryKv, rejection, waitFor, type MemoryKvCall } from '@volplane/testkit';
-import type { VolumeDocument } from '@volplane/domain';
+import type { VolumeDocument, VolumeUid } from '@volplane/domain';
 import { encodeDocument, parseVolumeDocument } from '@volplane/wire';
 import { expect } from 'chai';
 import { volume } from '../../domain/test/world.js';
@@ -101,6 +101,23 @@ describe('VolumeRecords', () => {
   });
 
   afterEach(() => bench.end());
+
+  it('leaves another volume alone that has the name after a commit whose outcome is not known', async () => {
+    await bench.create();
+    const other = 'e'.repeat(32) as VolumeUid; // 32 hexadecimal characters is what a uid is
+    let commits = 0;
+    bench.disturb = async ({ method }, when) => {
+      if (method !== 'transact' || when !== 'after') return;
+      commits += 1;
+      // Raised, then removed and made anew by others, before anybody looks.
+      await bench.write({ uid: other });
+      throw new AppError('UNKNOWN_OUTCOME', 'the answer was lost');
+    };
+    const error = await rejection(bench.settle(bench.raise()));
+    expect(error).to.include({ reason: 'UNKNOWN_OUTCOME' });
+    expect(error.message).to.contain(document.uid).and.contain(other);
+    expect([commits, bench.epoch]).to.deep.equal([1, document.epoch]);
+  });
 
   it('finds out what became of a commit whose answer was lost', async () => {
     bench.disturb = ({ method }, when) => {

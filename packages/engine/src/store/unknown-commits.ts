@@ -15,7 +15,7 @@ export async function tellUnknown<T>(
     return await tries(unknown);
   } catch (error) {
     const [first] = unknown;
-    if (first === undefined || !(error instanceof AppError)) throw error;
+    if (first === undefined || !(error instanceof AppError) || error.reason === 'UNKNOWN_OUTCOME') throw error;
     const { kind, name } = about;
     const text = `${kind} ${name}: it is not known whether its change was made (${first.message}); repeat the call`;
     throw new AppError('UNKNOWN_OUTCOME', text, { ...first.failure.fields, [kind]: name }, error);

@@ -1,5 +1,13 @@
 import { AppError, type Clock, type Failure, type Telemetry } from '@volplane/base';
-import { decisionError, type ClusterView, type Decision, type Requirement, type VolumeDocument, type VolumeName } from '@volplane/domain';
+import {
+  decisionError,
+  type ClusterView,
+  type Decision,
+  type Requirement,
+  type VolumeDocument,
+  type VolumeName,
+  type VolumeUid,
+} from '@volplane/domain';
 import type { KvRead, KvStore, KvTransaction } from '@volplane/ports';
 import { encodeDocument, parseVolumeDocument } from '@volplane/wire';
 import type { ClusterCache, VolumeRecord } from './cluster-cache.js';
@@ -63,6 +71,8 @@ export class VolumeRecords {
    * Decides from memory; a refusal, or "nothing to do", counts only after a linearizable read, and a lost compare is
    * decided again from one.
    *
+   * After a commit with an unknown outcome nothing is committed to another volume that has the name by then: nobody asked for that.
+   *
    * @param brake - why automatic takeovers have stopped as far as this change goes, where that is not what it is for every other one
    * @throws AppError what the decision refuses; CONTENTION after {@link ATTEMPTS_MAX} lost compares; STORE_UNAVAILABLE;
    * UNKNOWN_OUTCOME when a commit's outcome could not be found out, whatever came after it
@@ -75,18 +85,22 @@ export class VolumeRecords {
   /** @param unknown - gets every commit whose outcome is not known */
   async #tryOften<A>(name: VolumeName, change: Change<A>, unknown: AppError[]): Promise<Changed<A>> {
     let fresh = false;
+    let touched: VolumeUid | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       // Each attempt knows what the last one could not.
       if (fresh) await this.#cache.readVolume(name);
       const endTurn = await this.#turns.take(name);
       let attempted: Attempt<A> | undefined;
       try {
-        attempted = await this.#try(name, change);
+        attempted = await this.#try(name, change, touched);
       } finally {
         endTurn(attempted === undefined || attempted.type === 'unknown' ? 'failed' : 'went-on');
       }
       if (attempted.type === 'done') return attempted.changed;
-      if (attempted.type === 'unknown') unknown.push(attempted.error);
+      if (attempted.type === 'unknown') {
+        unknown.push(attempted.error);
+        touched = attempted.uid;
+      }
       if (attempted.type === 'decided' && fresh) {
         if ('failure' in attempted) throw decisionError({ type: 'refuse', failure: attempted.failure });
         return attempted.changed;
@@ -98,8 +112,12 @@ export class VolumeRecords {
     });
   }
 
-  /** Decides on what is in memory, and commits. */
-  async #try<A>(name: VolumeName, { decide, brake }: Change<A>): Promise<Attempt<A>> {
+  /**
+   * Decides on what is in memory, and commits.
+   *
+   * @param touched - the uid of the volume that an earlier try may have changed
+   */
+  async #try<A>(name: VolumeName, { decide, brake }: Change<A>, touched: VolumeUid | undefined): Promise<Attempt<A>> {
     const record = this.#readMemory(name);
     const modRevision = record?.modRevision ?? 0;
     const beganMs = this.#clock.monotonicMs();
@@ -110,7 +128,9 @@ export class VolumeRecords {
     if (decision.type === 'unchanged')
       return { type: 'decided', changed: { answer, document: record?.document, modRevision, committed: false } };
     const { document, requirements } = decision;
+    if (record !== undefined && touched !== undefined && record.document.uid !== touched) throw anotherByNow(record.document, touched);
     const outcome = await this.#commit(name, record, document, requirements);
+    if (outcome.type === 'unknown') return { ...outcome, uid: (record?.document ?? document)?.uid };
     if (outcome.type !== 'done') return outcome;
     return { type: 'done', changed: { answer, document, modRevision: outcome.revision, committed: true } };
   }
@@ -172,7 +192,12 @@ type Attempt<A> =
   | { readonly type: 'decided'; readonly changed: Changed<A> }
   | { readonly type: 'decided'; readonly failure: Failure }
   | { readonly type: 'lost' }
-  | { readonly type: 'unknown'; readonly error: AppError };
+  | { readonly type: 'unknown'; readonly error: AppError; readonly uid: VolumeUid | undefined };
+
+function anotherByNow({ name, uid }: VolumeDocument, touched: VolumeUid): AppError {
+  const text = `volume ${name} of uid ${touched} is gone, and it is not known whether its change was made; the one of this name has uid ${uid} and was left alone`;
+  return new AppError('UNKNOWN_OUTCOME', text, { volume: name, uid: touched, otherUid: uid });
+}
 
 type CommitOutcome =
   { readonly type: 'done'; readonly revision: number } | { readonly type: 'lost' } | { readonly type: 'unknown'; readonly error: AppError };
