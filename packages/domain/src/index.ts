@@ -24,6 +24,7 @@ export {
   parseDriverName,
   parseMountId,
   parseNodeName,
+  parseSnapshotName,
   parseVolumeName,
   quote,
   type DriverName,
@@ -101,7 +102,16 @@ export { heldDigest, rendezvousOwner } from './held-digest.js';
 export { attachedFailure, excludingHolders, heldFailure, holdersOf, toAttachmentView, whatFrees, type Holder } from './holders.js';
 export { checkCluster, checkDocument, checkState, type ClusterSnapshot, type InvariantName, type Violation } from './invariants.js';
 export { identityDifference, maskedOption, maskedOptions } from './identity.js';
-export { decideAnswer, decideBegin, decideCreate, decideForget, decideRemove, type Create, type OperationAnswer } from './life.js';
+export {
+  decideAnswer,
+  decideBegin,
+  decideCreate,
+  decideForget,
+  decideRemove,
+  otherUidFailure,
+  type Create,
+  type OperationAnswer,
+} from './life.js';
 export { goneRequirement, lostWord, sessionOf, type NodeIdentity } from './liveness.js';
 export { decideCordon, decideDeclareLost } from './node-decisions.js';
 export { decideNodeLost, lossRisk, namesNode, type LossRisk, type LostNode } from './node-lost.js';

@@ -3,7 +3,7 @@ import { commit, present, refuse, unchanged, type ClusterView, type Decision, ty
 import { attachedFailure, holdersOf } from './holders.js';
 import { identityDifference } from './identity.js';
 import { sessionOf } from './liveness.js';
-import type { NodeUid, OperationId, VolumeName, VolumeUid } from './names.js';
+import { quote, type NodeUid, type OperationId, type VolumeName, type VolumeUid } from './names.js';
 import { ownerOf } from './ownership.js';
 import { refuseUnlessReady, removingText, withoutOperation } from './phase.js';
 import { freeOnEvidence } from './release.js';
@@ -157,14 +157,19 @@ export function decideRemove(
   remove: { readonly name: string; readonly operationId: OperationId; readonly uid?: string },
   view: ClusterView,
 ): Decision<VolumeDocument | undefined> {
-  if (document === undefined || (remove.uid !== undefined && remove.uid !== document.uid)) {
-    return refuse('VOLUME_NOT_FOUND', `volume ${remove.name} does not exist`, { volume: remove.name });
-  }
+  if (document === undefined) return refuse('VOLUME_NOT_FOUND', `volume ${remove.name} does not exist`, { volume: remove.name });
+  if (remove.uid !== undefined && remove.uid !== document.uid) return { type: 'refuse', failure: otherUidFailure(document, remove.uid) };
   if (document.phase === 'removing') return unchanged(document);
   const free = freeOnEvidence(document, view);
   if (free.staying.length > 0) return { type: 'refuse', failure: attachedFailure(document, view, 'removed', free.staying) };
   if (Object.keys(free.document.attachments).length > 0) return commit(free.document, free.document, free.requirements);
   return toRemoving(free.document, remove.operationId, view, undefined, free.requirements);
+}
+
+/** What is to be removed is gone: the name belongs to another volume by now, or the uid was mistyped. */
+export function otherUidFailure({ name, uid }: { readonly name: string; readonly uid: string }, asked: string): Failure {
+  const message = `volume ${name} of uid ${quote(asked)} does not exist: the one of this name has uid ${uid}`;
+  return { reason: 'VOLUME_NOT_FOUND', message, fields: { volume: name, uid: asked.slice(0, 80), otherUid: uid } };
 }
 
 function toRemoving(

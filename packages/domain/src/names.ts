@@ -39,6 +39,19 @@ export function parseVolumeName(text: string): VolumeName {
   });
 }
 
+/** A snapshot's name follows the rule of volume names. @throws AppError INVALID_NAME that calls it what it is */
+export function parseSnapshotName(text: string): VolumeName {
+  if (VOLUME_NAME.test(text)) return text as VolumeName;
+  throw new AppError(
+    'INVALID_NAME',
+    `snapshot name ${quote(text)} is not allowed: use 2 to 128 of [a-zA-Z0-9_.-], a letter or digit first`,
+    {
+      field: 'snapshot',
+      name: clip(text),
+    },
+  );
+}
+
 /** @throws AppError INVALID_NAME */
 export function parseNodeName(text: string): NodeName {
   if (NODE_NAME.test(text)) return text as NodeName;

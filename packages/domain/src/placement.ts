@@ -45,7 +45,11 @@ export function placeVolume(request: PlacementRequest, candidates: readonly Cand
     const { node, session } = candidate;
     const driver = node.drivers.find((offered) => offered.name === request.driver);
     const fault = candidateFault(request, candidate, driver);
-    verdicts.push({ node: node.name, passed: fault === undefined, reason: fault ?? `owns ${String(candidate.owned)} volumes` });
+    verdicts.push({
+      node: node.name,
+      passed: fault === undefined,
+      reason: fault ?? `owns ${String(candidate.owned)} ${candidate.owned === 1 ? 'volume' : 'volumes'}`,
+    });
     if (fault !== undefined || session === undefined || driver === undefined) continue;
     if (best === undefined || isBetter(candidate, best.candidate)) best = { candidate, session, driver };
   }

@@ -1,26 +1,30 @@
-import { seededRandom, silentLogger, type Logger } from '@volplane/base';
+import { silentLogger, type Logger } from '@volplane/base';
 import type { KvWrite } from '@volplane/ports';
 import { gate, ManualClock, MemoryKv, waitFor, type Gate } from '@volplane/testkit';
 import { expect } from 'chai';
 import { encodeDocument } from '@volplane/wire';
 import { node, sessionDocument, volume } from '../../domain/test/world.js';
-import { ClusterCache } from '../src/store/cluster-cache.js';
+import type { ClusterCache } from '../src/store/cluster-cache.js';
 import { sessionKey, volumeKey } from '../src/store/keys.js';
+import { runningCache } from './running-cache.js';
+
+/** A store that counts how often it is listed. */
+function countedStore(clock: ManualClock): { readonly kv: MemoryKv; readonly lists: () => number } {
+  let lists = 0;
+  const kv = new MemoryKv({
+    clock,
+    beforeApply: ({ method }) => {
+      if (method === 'range') lists += 1;
+    },
+  });
+  return { kv, lists: () => lists };
+}
 
 describe('ClusterCache', () => {
   it('reaches a revision that changed nothing in its own prefix, by the progress of its watch', async () => {
     const clock = new ManualClock();
-    let lists = 0;
-    const kv = new MemoryKv({
-      clock,
-      beforeApply: ({ method }) => {
-        if (method === 'range') lists += 1;
-      },
-    });
-    const cache = new ClusterCache({ kv, clock, random: seededRandom(1), log: silentLogger });
-    const stop = new AbortController();
-    const running = cache.run(stop.signal);
-    await cache.filled;
+    const { kv, lists } = countedStore(clock);
+    const { cache, end } = await runningCache({ kv, clock });
     const [foreign] = await kv.transact([{ compares: [], writes: [{ type: 'put', key: '/somebody-else', value: 'x' }] }]);
     const revision = foreign?.revision ?? 0;
     await waitFor(
@@ -32,18 +36,14 @@ describe('ClusterCache', () => {
       { what: `the cache reached revision ${String(revision)}` },
     );
     expect(await cache.barrier()).to.equal(true);
-    expect(lists).to.equal(1, 'it did not list again for it');
-    stop.abort();
-    await running;
+    expect(lists()).to.equal(1, 'it did not list again for it');
+    await end();
   });
 
   it('takes an event that brings what this process writes as the document that was written, and parses every other', async () => {
     const clock = new ManualClock();
     const kv = new MemoryKv({ clock });
-    const cache = new ClusterCache({ kv, clock, random: seededRandom(1), log: silentLogger });
-    const stop = new AbortController();
-    const running = cache.run(stop.signal);
-    await cache.filled;
+    const { cache, end } = await runningCache({ kv, clock });
     const document = volume();
     const { name } = document;
     const value = encodeDocument(document);
@@ -58,38 +58,27 @@ describe('ClusterCache', () => {
     await write();
     expect(cache.volumes.get(name)?.document).to.not.equal(document);
     expect(cache.volumes.get(name)?.document).to.deep.equal(document);
-    stop.abort();
-    await running;
+    await end();
   });
 
   it('lists ever more rarely, with a warning, while each watch ends at once, and at once again when one has lived', async () => {
     const clock = new ManualClock();
-    let lists = 0;
-    const kv = new MemoryKv({
-      clock,
-      beforeApply: ({ method }) => {
-        if (method === 'range') lists += 1;
-      },
-    });
+    const { kv, lists } = countedStore(clock);
     const warnings: string[] = [];
     const log: Logger = { ...silentLogger, warn: (message) => warnings.push(message) };
-    const cache = new ClusterCache({ kv, clock, random: seededRandom(1), log });
-    const stop = new AbortController();
-    const running = cache.run(stop.signal);
-    await cache.filled;
+    const { end } = await runningCache({ kv, clock, log });
     for (let passedMs = 0; passedMs < 20_000; passedMs += 20) {
       kv.breakWatches();
       await clock.advance(20);
     }
-    expect(lists).to.be.within(5, 20);
+    expect(lists()).to.be.within(5, 20);
     expect(warnings).to.include('cluster cache cannot watch the store');
     await clock.advance(15_000);
-    const before = lists;
+    const before = lists();
     kv.breakWatches();
     await clock.advance(20);
-    expect(lists).to.equal(before + 1);
-    stop.abort();
-    await running;
+    expect(lists()).to.equal(before + 1);
+    await end();
   });
 
   describe('with an answer of the store that the watch has overtaken', () => {
@@ -104,14 +93,7 @@ describe('ClusterCache', () => {
       server = new MemoryKv({ clock });
       held = gate();
       const kv = server.connect({ afterApply: ({ method }) => (method === 'get' ? held.opened : undefined) });
-      cache = new ClusterCache({ kv, clock, random: seededRandom(1), log: silentLogger });
-      const stop = new AbortController();
-      const running = cache.run(stop.signal);
-      await cache.filled;
-      end = async () => {
-        stop.abort();
-        await running;
-      };
+      ({ cache, end } = await runningCache({ kv, clock }));
     });
 
     afterEach(() => end());

@@ -1,11 +1,11 @@
-import { seededRandom, silentLogger } from '@volplane/base';
 import { encodeDocument } from '@volplane/wire';
 import { ManualClock, MemoryKv, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
 import { node, sessionDocument } from '../../domain/test/world.js';
 import { NodeLives } from '../src/manager/node-lives.js';
-import { ClusterCache } from '../src/store/cluster-cache.js';
+import type { ClusterCache } from '../src/store/cluster-cache.js';
 import { sessionKey } from '../src/store/keys.js';
+import { runningCache } from './running-cache.js';
 
 const N1 = node('n1');
 
@@ -17,14 +17,7 @@ describe('NodeLives', () => {
   beforeEach(async () => {
     const clock = new ManualClock();
     kv = new MemoryKv({ clock });
-    cache = new ClusterCache({ kv, clock, random: seededRandom(1), log: silentLogger });
-    const stop = new AbortController();
-    const running = cache.run(stop.signal);
-    await cache.filled;
-    end = async () => {
-      stop.abort();
-      await running;
-    };
+    ({ cache, end } = await runningCache({ kv, clock }));
   });
 
   afterEach(() => end());

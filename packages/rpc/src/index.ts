@@ -10,4 +10,4 @@ export {
   type UnaryService,
   type UnaryStatusCode,
 } from './unary-host.js';
-export { tlsFrom, type DoorSettings } from './server/tls-settings.js';
+export { requireKeyPair, tlsFrom, type DoorSettings } from './server/tls-settings.js';

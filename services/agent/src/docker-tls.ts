@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { AppError } from '@volplane/base';
 import type { PluginTcpOptions } from '@volplane/docker-plugin';
+import { requireKeyPair } from '@volplane/rpc';
 import type { AgentSettings } from './config.js';
 
 export type DockerTlsSettings = Pick<
@@ -16,8 +17,8 @@ export type DockerTlsSettings = Pick<
  */
 export function dockerTlsFrom(settings: DockerTlsSettings): PluginTcpOptions['tls'] {
   const { dockerTlsCert, dockerTlsClientCa, dockerTlsEngineCert, dockerTlsEngineKey, dockerTlsKey, dockerTlsServerCa } = settings;
-  requireBoth('docker-tls-cert', dockerTlsCert, 'docker-tls-key', dockerTlsKey);
-  requireBoth('docker-tls-engine-cert', dockerTlsEngineCert, 'docker-tls-engine-key', dockerTlsEngineKey);
+  requireKeyPair('docker-tls-cert', dockerTlsCert, 'docker-tls-key', dockerTlsKey);
+  requireKeyPair('docker-tls-engine-cert', dockerTlsEngineCert, 'docker-tls-engine-key', dockerTlsEngineKey);
   if (dockerTlsCert === '') {
     if (dockerTlsClientCa + dockerTlsServerCa + dockerTlsEngineCert === '') return undefined;
     const text =
@@ -34,10 +35,4 @@ export function dockerTlsFrom(settings: DockerTlsSettings): PluginTcpOptions['tl
     ...(dockerTlsEngineCert !== '' && { certFile: dockerTlsEngineCert, keyFile: dockerTlsEngineKey }),
   };
   return { server, client };
-}
-
-function requireBoth(certName: string, cert: string, keyName: string, key: string): void {
-  if ((cert === '') === (key === '')) return;
-  const text = `a certificate needs its key: give --${certName} and --${keyName} together`;
-  throw new AppError('INVALID_ARGUMENT', text, { field: cert === '' ? certName : keyName });
 }

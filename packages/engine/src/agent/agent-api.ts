@@ -3,6 +3,7 @@ import {
   parseDriverName,
   parseMountId,
   parseNodeName,
+  parseSnapshotName,
   parseVolumeName,
   type CapacityRequest,
   type CapacityView,
@@ -213,7 +214,7 @@ export class AgentApi implements VolplaneApi {
     const name = parseVolumeName(request.name);
     if (this.#localFor(request, name) === undefined) return await this.#passRef('createSnapshot', request, context);
     return this.#view(
-      await this.#bounded(context, `snapshot of volume ${name}`, this.#local.snapshot(name, parseVolumeName(request.snapshot))),
+      await this.#bounded(context, `snapshot of volume ${name}`, this.#local.snapshot(name, parseSnapshotName(request.snapshot))),
     );
   }
 

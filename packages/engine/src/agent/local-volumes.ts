@@ -3,6 +3,8 @@ import {
   identityDifference,
   isSufficient,
   LIMITS,
+  otherUidFailure,
+  ownEntry,
   type DriverName,
   type MountId,
   type MountMode,
@@ -89,7 +91,7 @@ export class LocalVolumes implements Recoverable {
   remove(name: VolumeName, uid?: string): Promise<void> {
     return this.#queue.run(name, async () => {
       const present = this.#recorded(name);
-      if (uid !== undefined && uid !== present.uid) throw this.#notFound(name);
+      if (uid !== undefined && uid !== present.uid) throw AppError.fromFailure(otherUidFailure(present, uid));
       this.#checkUnused(present, 'removed');
       // First of all: without its driver the volume stays as it is, in sight.
       this.#driverOf(present);
@@ -431,7 +433,7 @@ function withAdvice(error: unknown, advice: string): unknown {
 }
 
 function hasSnapshot(record: LocalRecord, snapshot: string): boolean {
-  return Object.hasOwn(record.snapshots ?? {}, snapshot);
+  return ownEntry(record.snapshots, snapshot) !== undefined;
 }
 
 function toVolume(record: LocalRecord): DriverVolume {

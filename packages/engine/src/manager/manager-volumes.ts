@@ -11,7 +11,6 @@ import {
   parseNodeName,
   parseVolumeName,
   placementOf,
-  quote,
   type CreateVolumeRequest,
   type ExpandVolumeRequest,
   type ForceReleaseRequest,
@@ -136,11 +135,7 @@ export class ManagerVolumes {
   async #beginRemove(name: VolumeName, remove: Parameters<typeof decideRemove>[1]): Promise<VolumeDocument | undefined> {
     for (let step = 0; step <= LIMITS.attachments / LIMITS.releasedAtOnce; step += 1) {
       // One after the other: each begins where the last one ended.
-      const begun = await this.#records.change(name, (document, view) => {
-        if (document !== undefined && remove.uid !== undefined && remove.uid !== document.uid)
-          return { type: 'refuse', failure: otherUid(document, remove.uid).failure };
-        return decideRemove(document, remove, view);
-      });
+      const begun = await this.#records.change(name, (document, view) => decideRemove(document, remove, view));
       if (begun.document?.phase !== 'ready') return begun.document;
     }
     throw new AppError('CONTENTION', `volume ${name} is attached anew while it is being removed; repeat the call`, { volume: name });
@@ -266,18 +261,10 @@ export class ManagerVolumes {
       field: 'node',
     });
   }
-
-  /** A global volume of the name exists, as far as is known: then it is meant, whatever node is named beside it. */
 }
 
 function notFound(name: string): AppError {
   return new AppError('VOLUME_NOT_FOUND', `volume ${name} does not exist`, { volume: name });
-}
-
-/** What is to be removed is gone: the name belongs to another volume by now, or the uid was mistyped. */
-function otherUid({ name, uid }: VolumeDocument, asked: string): AppError {
-  const text = `volume ${name} of uid ${quote(asked)} does not exist: the one of this name has uid ${uid}`;
-  return new AppError('VOLUME_NOT_FOUND', text, { volume: name, uid: asked.slice(0, 80), otherUid: uid });
 }
 
 /** A routed mount is refused once the agent has counted this many heartbeats since the last one known here. */

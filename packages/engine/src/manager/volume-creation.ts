@@ -11,11 +11,11 @@ import {
   type DriverInfo,
   type DriverName,
   type NodeName,
+  type OperationId,
   type PlacementRequest,
   type StringMap,
   type VolumeName,
   type VolumeSpec,
-  type OperationId,
   type VolumeUid,
   type VolumeView,
 } from '@volplane/domain';

@@ -2,6 +2,7 @@ import { AppError, type Clock } from '@volplane/base';
 import {
   decideBegin,
   ownEntry,
+  parseSnapshotName,
   parseVolumeName,
   type ExpandVolumeRequest,
   type Operation,
@@ -13,7 +14,6 @@ import {
 } from '@volplane/domain';
 import type { CallContext } from '../api.js';
 import { toVolumeView } from '../document-view.js';
-import { parseSnapshotName } from '../snapshot-name.js';
 import type { ClusterCache, VolumeRecord } from '../store/cluster-cache.js';
 import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';

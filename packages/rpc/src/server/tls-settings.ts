@@ -15,11 +15,7 @@ export interface DoorSettings {
  */
 export function tlsFrom(settings: DoorSettings): { readonly tls?: ServerTls } {
   const { tlsCert, tlsKey, tlsClientCa } = settings;
-  if ((tlsCert === '') !== (tlsKey === '')) {
-    throw new AppError('INVALID_ARGUMENT', 'the certificate of the gRPC door needs its key: give --tls-cert and --tls-key together', {
-      field: tlsKey === '' ? 'tls-key' : 'tls-cert',
-    });
-  }
+  requireKeyPair('tls-cert', tlsCert, 'tls-key', tlsKey);
   if (tlsCert === '') {
     if (tlsClientCa === '') return {};
     throw new AppError(
@@ -30,4 +26,11 @@ export function tlsFrom(settings: DoorSettings): { readonly tls?: ServerTls } {
   }
   const clientCa = tlsClientCa === '' ? {} : { clientCa: readFileSync(tlsClientCa) };
   return { tls: { cert: readFileSync(tlsCert), key: readFileSync(tlsKey), ...clientCa } };
+}
+
+/** Both settings are given, or neither. @throws AppError INVALID_ARGUMENT naming the one that is missing */
+export function requireKeyPair(certName: string, cert: string, keyName: string, key: string): void {
+  if ((cert === '') === (key === '')) return;
+  const text = `a certificate needs its key: give --${certName} and --${keyName} together`;
+  throw new AppError('INVALID_ARGUMENT', text, { field: cert === '' ? certName : keyName });
 }
