@@ -138,7 +138,6 @@ export const REASONS = {
     meaning: 'The driver could not mount the volume; nothing is mounted.',
     whatToDo: 'Read the cause; the mount can be repeated.',
   },
-  UNKNOWN_MOUNT_ID: { kind: 'not-found', meaning: 'The mount id does not use this volume.', whatToDo: 'Nothing: it is unmounted already.' },
   FOREIGN_DATA: {
     kind: 'precondition',
     meaning: 'The place where the volume would live holds something that Volplane did not make.',

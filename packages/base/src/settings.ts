@@ -97,7 +97,7 @@ export function integer(min: number, max: number): (value: string) => number {
 
 /** `true`, `false`, `1` or `0`. */
 export function boolean(value: string): boolean {
-  if (value === 'true' || value === '1' || value === '') return true;
+  if (value === 'true' || value === '1') return true;
   if (value === 'false' || value === '0') return false;
   throw new Error('is neither true nor false');
 }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readSettings, settingRows, text, type SettingTable } from '../src/index.js';
+import { boolean, readSettings, settingRows, text, type SettingTable } from '../src/index.js';
 
 describe('settings', () => {
   const table = {
@@ -29,5 +29,15 @@ describe('settings', () => {
       '  --print-config',
       '  --check-config',
     ]);
+  });
+
+  it('that are true or false are neither when a variable is there without a value', () => {
+    const on = { on: { help: 'Whether.', fallback: 'false', parse: boolean } } satisfies SettingTable;
+    const read = (env: Record<string, string>): unknown => {
+      const outcome = readSettings(on, { argv: [], env, prefix: 'APP', usage: 'app' });
+      return outcome.type === 'settings' ? outcome.settings.on : outcome;
+    };
+    expect(['true', '1', 'false', '0'].map((value) => read({ APP_ON: value }))).to.deep.equal([true, true, false, false]);
+    expect(read({ APP_ON: '' })).to.deep.equal({ type: 'faults', faults: ['--on (or APP_ON) "" is neither true nor false'] });
   });
 });

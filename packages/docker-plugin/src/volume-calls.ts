@@ -140,7 +140,7 @@ export class VolumeCalls {
     } catch (error) {
       if (isUnknownOutcome(error)) this.#takeOut(name, mountId, 'the outcome of the unmount is unknown');
       // A volume that does not exist is mounted nowhere.
-      if (!hasReason(error, 'VOLUME_NOT_FOUND', 'UNKNOWN_MOUNT_ID')) throw error;
+      if (!hasReason(error, 'VOLUME_NOT_FOUND')) throw error;
     }
     uses.drop(name, mountId);
     return {
@@ -275,7 +275,7 @@ export class VolumeCalls {
         await withTimeout(clock, call, { timeoutMs: TAKE_OUT_TIMEOUT_MS, onTimeout, signal });
         return;
       } catch (error) {
-        if (hasReason(error, 'VOLUME_NOT_FOUND', 'UNKNOWN_MOUNT_ID')) return;
+        if (hasReason(error, 'VOLUME_NOT_FOUND')) return;
         if (signal.aborted || attempt === TAKE_OUT_ATTEMPTS_MAX) throw error;
         // A pause between tries is what this loop is for.
         await sleep(clock, backoffMs(random, attempt, TAKE_OUT_BACKOFF), signal);

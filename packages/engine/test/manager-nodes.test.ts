@@ -43,7 +43,9 @@ describe('Manager, nodes', () => {
       const node = await world.settle(manager.api.cordonNode({ name: 'n1', cordoned: true }, context()));
       expect(node).to.include({ name: 'n1', cordoned: true, state: 'connected' });
       expect((await rejection(n1.claim('data'))).reason).to.equal('NODE_CORDONED');
-      expect((await rejection(create('more'))).message).to.contain('n1: cordoned');
+      const refusal = await rejection(create('more'));
+      expect(refusal.reason).to.equal('NODE_CORDONED');
+      expect(refusal.message).to.contain('n1: cordoned');
       await world.settle(manager.api.cordonNode({ name: 'n1', cordoned: false }, context()));
       expect(await n1.claim('data')).to.include({ mode: 'rw' });
     });

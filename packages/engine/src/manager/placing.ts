@@ -1,4 +1,4 @@
-import { AppError } from '@volplane/base';
+import { AppError, type Reason } from '@volplane/base';
 import {
   chooseOwner,
   driverFault,
@@ -22,8 +22,8 @@ export function candidates(cache: ClusterCache): readonly Candidate[] {
  * The best of the registered nodes, from memory.
  *
  * @throws AppError NODE_NOT_FOUND when the wished node has never registered, DRIVER_NOT_FOUND when nobody runs the driver, CAPABILITY_MISSING
- *   when it can do what is asked for nowhere, NODE_UNAVAILABLE when those that could are not in touch, NODE_LACKS_DRIVER otherwise; naming why
- *   nodes lost
+ *   when it can do what is asked for nowhere, NODE_UNAVAILABLE when those that could are not in touch, NODE_CORDONED when they are cordoned,
+ *   NODE_LACKS_DRIVER otherwise; naming why nodes lost
  */
 export function choose(request: PlacementRequest, cache: ClusterCache): Chosen {
   const chosen = chooseOwner(request, ranked(cache), (node) => sessionOf(node, cache));
@@ -108,12 +108,18 @@ function refuse(request: PlacementRequest, all: readonly Candidate[]): never {
   if (missing !== undefined) {
     throw new AppError('CAPABILITY_MISSING', `no node can take such a volume: ${missing}`, { driver: request.driver });
   }
-  const reason = chooseOwner(request, nodes, () => PRESUMED) === undefined ? 'NODE_LACKS_DRIVER' : 'NODE_UNAVAILABLE';
   const verdicts = placeVolume(request, all.slice(0, VERDICTS_NAMED_MAX)).verdicts.map((verdict) => `${verdict.node}: ${verdict.reason}`);
-  throw new AppError(reason, `no node can take a volume of driver ${request.driver}: ${verdicts.join('; ')}`, {
+  throw new AppError(missingCondition(request, nodes), `no node can take a volume of driver ${request.driver}: ${verdicts.join('; ')}`, {
     driver: request.driver,
     nodes: verdicts.join('; '),
   });
+}
+
+/** What keeps away all nodes that could take it otherwise. */
+function missingCondition(request: PlacementRequest, nodes: readonly NodeDocument[]): Reason {
+  const fits = (those: readonly NodeDocument[]): boolean => chooseOwner(request, those, () => PRESUMED) !== undefined;
+  if (fits(nodes)) return 'NODE_UNAVAILABLE';
+  return fits(nodes.map((node) => ({ ...node, cordoned: false }))) ? 'NODE_CORDONED' : 'NODE_LACKS_DRIVER';
 }
 
 /** What the driver can do on no node that offers it to the cluster, so that no other node would help; undefined = one of them is able to. */
