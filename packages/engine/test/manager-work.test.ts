@@ -1,6 +1,7 @@
+import { parseVolumeName, type OperationId, type VolumeDocument, type VolumeUid } from '@volplane/domain';
 import { rejection } from '@volplane/testkit';
 import { expect } from 'chai';
-import { context, World, type TestManager } from './world.js';
+import { context, World, type FakeAgent, type TestManager } from './world.js';
 
 describe('Manager, work on volumes', () => {
   let world: World;
@@ -33,6 +34,26 @@ describe('Manager, work on volumes', () => {
     expect(world.volume('data')?.phase).to.equal('ready');
     await world.settle(manager.api.removeVolume({ name: 'data', uid }, context()));
     expect(world.volume('data')).to.equal(undefined);
+  });
+
+  it('finishes what other nodes have to do while one that hangs has more to do than all sweeps drive at once', async () => {
+    const [n2, n3] = [await world.agent('n2'), await world.agent('n3')];
+    const document = world.volume('data');
+    if (document === undefined) throw new Error('the volume is there');
+    n2.onCommand = () => new Promise(() => undefined);
+    const creating = (index: number, name: string, { node: owner, uid: ownerUid }: FakeAgent): VolumeDocument => ({
+      ...document,
+      name: parseVolumeName(name),
+      uid: index.toString(16).padStart(32, '0') as VolumeUid, // 32 hexadecimal characters
+      owner,
+      ownerUid,
+      phase: 'creating',
+      operation: { id: index.toString(16).padStart(32, '0') as OperationId, kind: 'create', since: document.createdAt, parameters: {} },
+    });
+    const hung = Array.from({ length: 300 }, (_, index) => creating(index, `hung-${String(index)}`, n2));
+    await world.store(...hung, creating(300, 'last', n3));
+    await world.until(() => world.volume('last')?.phase === 'ready', 'the volume of the other node is made');
+    expect(n2.commands).to.have.length(64);
   });
 
   it('makes and removes a snapshot of a name that every object knows', async () => {

@@ -1,5 +1,5 @@
 import { AppError, backoffMs, sleep, type Clock, type Logger, type Random, type Service } from '@volplane/base';
-import { isSingleNode, rendezvousOwner, type LostNode, type NodeName, type VolumeName } from '@volplane/domain';
+import { isSingleNode, pendingCommands, rendezvousOwner, type LostNode, type NodeName, type VolumeName } from '@volplane/domain';
 import { inParallel } from '../in-parallel.js';
 import type { ClusterCache } from '../store/cluster-cache.js';
 import type { LostNodes } from './lost-nodes.js';
@@ -24,6 +24,8 @@ export class Sweeper implements Service {
   readonly #log: Logger;
   readonly #retries = new Map<VolumeName, { attempt: number; notBeforeMs: number }>();
   readonly #driving = new Set<VolumeName>();
+  /** By the node that is waited for first. */
+  readonly #drivesOf = new Map<NodeName, number>();
   #wake: () => void = () => undefined;
 
   constructor(parts: {
@@ -113,12 +115,23 @@ export class Sweeper implements Service {
   }
 
   #startDrive(name: VolumeName): void {
+    const document = this.#cache.volumes.get(name)?.document;
+    const [command] = document === undefined ? [] : pendingCommands(document);
+    const drives = command === undefined ? 0 : (this.#drivesOf.get(command.node) ?? 0);
+    if (command === undefined || drives >= DRIVES_PER_NODE_MAX) return;
+    const { node } = command;
     this.#driving.add(name);
+    this.#drivesOf.set(node, drives + 1);
     const drive = async (): Promise<string | undefined> => {
       const driven = await this.#operations.drive(name);
       return driven.settled ? undefined : (driven.failure?.message ?? 'no progress');
     };
-    const forget = (): unknown => this.#driving.delete(name);
+    const forget = (): void => {
+      this.#driving.delete(name);
+      const left = (this.#drivesOf.get(node) ?? 1) - 1;
+      if (left === 0) this.#drivesOf.delete(node);
+      else this.#drivesOf.set(node, left);
+    };
     this.#guarded(name, drive).then(forget, forget);
   }
 
@@ -174,6 +187,9 @@ const MOVES_MAX = 256;
 
 /** Operations that one manager's sweeps drive at once; those of callers come on top. */
 const DRIVES_MAX = 256;
+
+/** Of these for one node: one that hangs shall not keep those of all others waiting until its commands time out. */
+const DRIVES_PER_NODE_MAX = 64;
 
 /** How long an orphaned operation waits at most before somebody looks; a look at nothing costs nothing. */
 const SWEEP_PERIOD_MS = 1_000;
