@@ -156,6 +156,18 @@ describe('traces of volumes', () => {
     expect(script.world.storage.find(uid)).to.equal(undefined);
   });
 
+  it('17: a next life of the agent forgets the volumes that were removed before it, and no other', async () => {
+    const [gone, kept] = [await script.create('gone', 'n1'), await script.create('kept', 'n1')];
+    await script.settle(manager().manager.api.removeVolume({ name: 'gone' }, script.world.context(10_000)));
+    const remembered = (): boolean[] => [gone, kept].map(({ uid }) => script.node('n1').agent?.agent.book.command(uid) !== undefined);
+    expect(remembered()).to.deep.equal([true, true]);
+    script.world.killAgent(script.node('n1'));
+    script.world.startAgent(script.node('n1'));
+    expect(remembered()).to.deep.equal([true, true]);
+    await script.until(() => script.node('n1').agent?.agent.session.current() !== undefined, 'n1 has registered');
+    expect(remembered()).to.deep.equal([false, true]);
+  });
+
   it('15: a command for another life of the agent is refused', async () => {
     await script.create('warm', 'n1');
     let delayMs = 0;

@@ -248,7 +248,12 @@ export class VolumeFolders {
       this.#rootMode === undefined ? [] : [{ do: 'make-folder', path: this.root, mode: this.#rootMode, recursive: true }];
     const made = await this.#files.run([[...root, { do: 'make-folder', path: folder, mode: 0o700 }]]);
     if (made.fault?.code === 'ENOENT') {
-      throw new AppError('DRIVER_UNAVAILABLE', `the folder ${this.root}, the root of the volumes, does not exist on this node`, {}, toError(made.fault));
+      throw new AppError(
+        'DRIVER_UNAVAILABLE',
+        `the folder ${this.root}, the root of the volumes, does not exist on this node`,
+        {},
+        toError(made.fault),
+      );
     }
     // Somebody else may have made it meanwhile.
     if (made.fault !== undefined && made.fault.code !== 'EEXIST') throw toError(made.fault);

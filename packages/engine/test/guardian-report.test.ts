@@ -15,6 +15,8 @@ describe('GuardianReport', () => {
   let armAll: () => Promise<void>;
   let change: () => void;
   let begin: () => void;
+  let recorded: (unguarded: boolean) => void;
+  let turns: number[];
   let ending: AbortController;
   let running: Promise<void>;
 
@@ -22,6 +24,7 @@ describe('GuardianReport', () => {
     clock = new ManualClock();
     alive = true;
     told = [];
+    turns = [];
     work = () => Promise.resolve();
     armAll = () => Promise.resolve();
     ending = new AbortController();
@@ -44,8 +47,9 @@ describe('GuardianReport', () => {
           listener = each;
         },
       },
-      tell: async (unguarded) => {
+      tell: async (unguarded, turn) => {
         told.push(unguarded);
+        turns.push(turn);
         await work(unguarded);
       },
       armAll: () => armAll(),
@@ -57,6 +61,7 @@ describe('GuardianReport', () => {
       onChange();
     };
     begin = () => listener.onBegan?.(live);
+    recorded = (unguarded) => listener.onGuardRecord?.(unguarded);
     running = report.run(ending.signal);
   });
 
@@ -106,6 +111,22 @@ describe('GuardianReport', () => {
     answer.open();
     await clock.advance(5_000);
     expect(told).to.deep.equal([false, true, false]);
+  });
+
+  it('tells the state again when the record is another, each time with a higher turn', async () => {
+    await clock.advance(0);
+    recorded(false);
+    await turn(false);
+    recorded(true);
+    await clock.advance(0);
+    expect(told).to.deep.equal([false, true]);
+    recorded(false);
+    await clock.advance(0);
+    await turn(true);
+    recorded(true);
+    await clock.advance(0);
+    expect(told).to.deep.equal([false, true, true, false, false]);
+    expect(turns).to.deep.equal([1, 2, 3, 4, 5]);
   });
 
   it('calls the node guarded only when every lease-bound mount is armed', async () => {

@@ -79,21 +79,45 @@ describe('Manager, claims', () => {
 
   it('does not hear about its guardian from an earlier life of the agent, however late that comes (rule 20)', async () => {
     await create('data', { takeover: 'lease' });
-    const late = { type: 'unguarded', ...n1.speaker(), unguarded: false } as const;
+    const late = { type: 'unguarded', ...n1.speaker(), unguarded: false, turn: 9 } as const;
     await n1.register();
     expect(n1.session).to.equal(late.session);
     await n1.claim('data');
-    openAnswer(await n1.ask({ type: 'unguarded', ...n1.speaker(), unguarded: true }), acknowledged);
+    openAnswer(await n1.ask({ type: 'unguarded', ...n1.speaker(), unguarded: true, turn: 1 }), acknowledged);
     expect((await rejection(n1.ask(late).then((answer) => openAnswer(answer, acknowledged)))).reason).to.equal('SESSION_LOST');
     await n1.die();
     expect((await rejection(n2.claim('data'))).reason).to.equal('VOLUME_HELD');
     expect(world.volume('data')?.attachments[n1.node]).to.include({ seq: 1 });
   });
 
+  it('believes of one life of an agent only the latest word about its guardian, whatever comes late (rule 20)', async () => {
+    await create('data', { takeover: 'lease' });
+    const told = async (unguarded: boolean, turn: number): Promise<boolean> => {
+      openAnswer(await n1.ask({ type: 'unguarded', ...n1.speaker(), unguarded, turn }), acknowledged);
+      return (await n1.heartbeat()).unguarded;
+    };
+    expect(await told(true, 1)).to.equal(true);
+    expect(await told(false, 2)).to.equal(false);
+    expect(await told(true, 3)).to.equal(true);
+    expect(await told(false, 2)).to.equal(true);
+    expect(await told(true, 5)).to.equal(true);
+    expect(await told(false, 4)).to.equal(true);
+    await n1.register();
+    expect(await told(false, 1)).to.equal(false);
+  });
+
+  it('takes away a mark that was written by hand with the first word that the node is guarded', async () => {
+    for (const value of ['{', 'null', '{"schema":1}']) {
+      await world.kv.transact([{ compares: [], writes: [{ type: 'put', key: '/volplane/unguarded/n1', value }] }]);
+      openAnswer(await n1.ask({ type: 'unguarded', ...n1.speaker(), unguarded: false, turn: 1 }), acknowledged);
+      expect(world.kv.entries('/volplane/unguarded/')).to.deep.equal([]);
+    }
+  });
+
   it('does not take over what an unguarded node held (rule 20)', async () => {
     await create('data', { takeover: 'lease' });
     await n1.claim('data');
-    await n1.ask({ type: 'unguarded', ...n1.speaker(), unguarded: true });
+    await n1.ask({ type: 'unguarded', ...n1.speaker(), unguarded: true, turn: 1 });
     await n1.die();
     expect((await rejection(n2.claim('data'))).failure.fields['freedBy']).to.contain('guardian');
   });

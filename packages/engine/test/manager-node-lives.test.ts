@@ -38,4 +38,40 @@ describe('Manager, waiting for a node that goes away', () => {
     expect(n1.commands.map(({ operationId }) => operationId)).to.have.length(2);
     expect(new Set(n1.commands.map(({ operationId }) => operationId))).to.have.length(1);
   });
+
+  it('asks it for nothing of a volume that was removed before, which it may have forgotten (rule 17)', async () => {
+    let held: (() => void)[] | undefined;
+    const behind = await world.manager('m1', {
+      hooks: {
+        scheduleDelivery: (_watch, deliver) => {
+          if (held === undefined) deliverSoon(deliver);
+          else held.push(deliver);
+        },
+      },
+    });
+    const other = await world.manager('m2');
+    const n1 = await world.agent('n1');
+    n1.onCommand = ({ kind }) => (kind === 'create' ? new Promise<undefined>(() => undefined) : undefined);
+    const created = behind.api.createVolume({ name: 'vol', driver: 'shared' }, context(WITHIN_MS)).catch((error: unknown) => error);
+    await world.until(() => n1.commands.length > 0, 'n1 was asked');
+    held = [];
+    await world.settle(other.api.removeVolume({ name: 'vol' }, context()));
+    await n1.register();
+    const { incarnation } = n1;
+    await world.until(
+      () => behind.cache.sessions.get(n1.node)?.document.incarnation === incarnation,
+      'm1 knows the new life by a heartbeat',
+    );
+    await world.clock.advance(2_000);
+    const delivered = held;
+    held = undefined;
+    for (const deliver of delivered) deliver();
+    await world.settle(created);
+    expect(n1.commands.filter((command) => command.incarnation === incarnation)).to.deep.equal([]);
+  });
 });
+
+/** As a store in memory does it without being told otherwise. */
+function deliverSoon(deliver: () => void): void {
+  queueMicrotask(deliver);
+}

@@ -93,7 +93,8 @@ const heldList = z.strictObject({
   entries: z.array(heldEntry).max(HELD_ENTRIES_MAX),
 });
 
-const unguarded = z.strictObject({ type: z.literal('unguarded'), ...speaker, unguarded: z.boolean() });
+/** `turn` grows from each of these messages of one incarnation to the next. */
+const unguarded = z.strictObject({ type: z.literal('unguarded'), ...speaker, unguarded: z.boolean(), turn: counter });
 
 /** The mirror of a node's local volumes, for listing while it is away. */
 const inventory = z.strictObject({
@@ -196,7 +197,13 @@ export type AgentMessage = z.infer<typeof agentMessage>;
 export type AgentMessageOf<T extends AgentMessage['type']> = Extract<AgentMessage, { readonly type: T }>;
 
 export const registered = z.object({ session: sessionId, ttlMs: z.number().positive() });
-export const heartbeatAnswer = z.object({ alive: z.boolean(), wantsList: z.boolean(), wantsInventory: z.boolean() });
+/** `unguarded`: whether the node is recorded as such, as this manager knows it. */
+export const heartbeatAnswer = z.object({
+  alive: z.boolean(),
+  wantsList: z.boolean(),
+  wantsInventory: z.boolean(),
+  unguarded: z.boolean(),
+});
 export const grantAnswer = z.object({ name: volumeName, uid: volumeUid, spec: volumeSpec, epoch: counter, seq: counter, mode: mountMode });
 /** `events` are those of the API's watches, made by software of ours on the other side, not parsed again. */
 export const changesAnswer = z.object({ revision: counter, events: z.array(z.unknown()) });

@@ -43,13 +43,15 @@ export interface OwedRelease {
   readonly detail: string;
 }
 
-/** What this node remembers of the commands for one uid, also after the volume is gone. */
+/** What this node remembers of the commands for one uid, also after the volume is gone, until {@link AgentBook.forgetRemoved}. */
 export interface CommandMemory {
   /** The highest epoch seen for the uid. */
   readonly epoch: number;
   readonly operationId?: OperationId;
   /** Absent while the operation runs, or when its outcome is not known. */
   readonly answer?: CommandAnswer;
+  /** The last one was a remove, and it is done. */
+  readonly removed?: true;
 }
 
 /** A volume of local scope: this record is all there is of it besides its data. */
@@ -184,6 +186,19 @@ export class AgentBook {
     return this.#measured(new Map([[`command/${uid}`, memory]]), 'synced');
   }
 
+  /**
+   * Forgets the commands for volumes that were removed by now. Only for the moment in which a new incarnation begins: docs/ownership.md
+   * tells why nothing but the remove can come for them from then on.
+   */
+  async forgetRemoved(): Promise<void> {
+    const removed: string[] = [];
+    for (const [key, memory] of this.#journal.entries('command/')) if ((memory as CommandMemory).removed === true) removed.push(key);
+    for (let first = 0; first < removed.length; first += FORGET_AT_ONCE) {
+      // One after the other: nobody waits for it, and others write too.
+      await this.#journal.write(new Map(removed.slice(first, first + FORGET_AT_ONCE).map((key) => [key, undefined])));
+    }
+  }
+
   /** All or nothing, durable when it resolves. */
   write(changes: Changes): Promise<void> {
     return this.#write(changes, 'synced');
@@ -233,3 +248,6 @@ export class AgentBook {
 
 /** A crash leaves a gap of at most this many numbers; a reservation costs one fsync. */
 const SEQ_BLOCK = 256;
+
+/** Keeps a write of the journal short. */
+const FORGET_AT_ONCE = 1_000;

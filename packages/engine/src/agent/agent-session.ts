@@ -19,6 +19,8 @@ export interface SessionListener {
   onExtended?(validUntilMs: number): void;
   onListWanted?(): void;
   onInventoryWanted?(): void;
+  /** With each acknowledged heartbeat: whether the node is on record as unguarded. A manager may be a little behind. */
+  onGuardRecord?(unguarded: boolean): void;
 }
 
 /**
@@ -177,6 +179,7 @@ export class AgentSession implements Service {
       if (!answer.alive) return 'ended';
       if (answer.wantsList) for (const listener of this.#listeners) listener.onListWanted?.();
       if (answer.wantsInventory) for (const listener of this.#listeners) listener.onInventoryWanted?.();
+      for (const listener of this.#listeners) listener.onGuardRecord?.(answer.unguarded);
       return 'acknowledged';
     } catch (error) {
       if (!(error instanceof AppError)) throw error;

@@ -78,7 +78,7 @@ export class Agent {
     const commands = new Commands({ node, book, session, drivers, queue, log });
     const api = new AgentApi({ node, book, local, mounts, managers, drivers, clock });
     const recovery = new Recovery({ parts: [mounts, local], clock, log });
-    session.listen(sessionDuties({ mounts, guard, clock, log }));
+    session.listen(sessionDuties({ book, mounts, guard, clock, log }));
     // Built for their listening: they present the lists when a heartbeat asks for them, or when there is something new to tell.
     new HeldLists({ book, session, managers, mounts, log });
     new InventoryMirror({ book, local, session, managers, clock, log });
@@ -95,8 +95,8 @@ export class Agent {
     group.start(releases);
     const { guardian } = options;
     if (guardian !== undefined) {
-      const tell = async (unguarded: boolean, signal: AbortSignal): Promise<void> => {
-        await managers.ask({ type: 'unguarded', ...session.speaker(), unguarded }, acknowledged, {
+      const tell = async (unguarded: boolean, turn: number, signal: AbortSignal): Promise<void> => {
+        await managers.ask({ type: 'unguarded', ...session.speaker(), unguarded, turn }, acknowledged, {
           timeoutMs: UNGUARDED_TIMEOUT_MS,
           signal,
         });
@@ -124,13 +124,19 @@ export class Agent {
 }
 
 function sessionDuties(parts: {
+  readonly book: AgentBook;
   readonly mounts: GlobalMounts;
   readonly guard: LeaseGuard;
   readonly clock: Clock;
   readonly log: Logger;
 }): Parameters<AgentSession['listen']>[0] {
-  const { mounts, guard, clock, log } = parts;
+  const { book, mounts, guard, clock, log } = parts;
   return {
+    onBegan: () => {
+      book.forgetRemoved().catch((error: unknown) => {
+        log.error('what is remembered of removed volumes could not be forgotten', { error });
+      });
+    },
     onExtended: (validUntilMs) => {
       guard.extend(validUntilMs - clock.monotonicMs());
     },

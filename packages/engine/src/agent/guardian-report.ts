@@ -4,14 +4,16 @@ import type { AgentSession } from './agent-session.js';
 
 /**
  * Keeps the managers' record of whether this node is guarded (rule 20). A dead guardian is told at once, and again until a manager has
- * acknowledged it; a living one only when every lease-bound mount is armed. One message at a time: two on their way could be carried out in the
- * wrong order, and a node without a guardian would pass for guarded.
+ * acknowledged it; a living one only when every lease-bound mount is armed. One message at a time, and each with a higher turn: two on their
+ * way could be carried out in the wrong order, and a node without a guardian would pass for guarded. When the record is another one all
+ * the same, a heartbeat's answer shows it, and it is told again.
  */
 export class GuardianReport implements Service {
   readonly name = 'guardian report';
   readonly #parts: ReportParts;
   /** What a manager has acknowledged in this session. */
   #told: boolean | undefined;
+  #turn = 0;
   #wake: () => void = () => undefined;
 
   constructor(parts: ReportParts) {
@@ -21,7 +23,12 @@ export class GuardianReport implements Service {
       this.#wake();
     };
     parts.guardian.onChange(changed);
-    parts.session.listen({ onBegan: changed });
+    parts.session.listen({
+      onBegan: changed,
+      onGuardRecord: (unguarded) => {
+        if (this.#told === unguarded) changed();
+      },
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -45,7 +52,8 @@ export class GuardianReport implements Service {
     if (session.current() === undefined || this.#told === alive) return true;
     try {
       if (alive) await armAll();
-      await tell(!alive, signal);
+      this.#turn += 1;
+      await tell(!alive, this.#turn, signal);
       // What changed while the message was on its way is told next.
       if (guardian.alive === alive) this.#told = alive;
       return this.#told === alive;
@@ -61,7 +69,7 @@ interface ReportParts {
   readonly guardian: Pick<Guardian, 'alive' | 'onChange'>;
   readonly session: Pick<AgentSession, 'current' | 'listen'>;
   /** Resolves when a manager has recorded it. @throws AppError */
-  readonly tell: (unguarded: boolean, signal: AbortSignal) => Promise<void>;
+  readonly tell: (unguarded: boolean, turn: number, signal: AbortSignal) => Promise<void>;
   /** Arms every lease-bound mount of this node that the guardian does not know. @throws AppError */
   readonly armAll: () => Promise<void>;
   readonly clock: Clock;

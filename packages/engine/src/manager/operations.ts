@@ -5,6 +5,7 @@ import {
   decideRehome,
   pendingCommands,
   placementOf,
+  type NodeName,
   type OperationId,
   type PendingCommand,
   type VolumeDocument,
@@ -108,6 +109,7 @@ export class Operations {
     const present = this.#lives.present(command.node);
     if (present?.life.nodeUid !== command.nodeUid) return await this.#withoutNode(document, command);
     const { life, signal } = present;
+    if (this.#isBehind(command.node)) return await this.#catchUp(command.node);
     let answer: CommandAnswer;
     try {
       const asked = await this.#agents.ask(
@@ -134,6 +136,21 @@ export class Operations {
       throw error;
     }
     return await this.#record(document, command, answer);
+  }
+
+  /**
+   * True when the node's life is known and older changes of volumes may not be: what the document asks for can be over then, and a new
+   * life has forgotten the epochs of volumes that were removed before it began.
+   */
+  #isBehind(node: NodeName): boolean {
+    return (this.#cache.sessions.get(node)?.modRevision ?? 0) > this.#cache.revision;
+  }
+
+  /** @throws AppError STORE_UNAVAILABLE */
+  async #catchUp(node: NodeName): Promise<StepResult> {
+    await this.#cache.barrier();
+    if (!this.#isBehind(node)) return { progress: true };
+    throw new AppError('STORE_UNAVAILABLE', 'the changes in the store have not reached this manager yet', { node });
   }
 
   async #record(document: VolumeDocument, command: PendingCommand, answer: CommandAnswer): Promise<StepResult> {

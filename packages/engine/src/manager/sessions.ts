@@ -8,7 +8,7 @@ import {
   type SessionId,
   type VolumeUid,
 } from '@volplane/domain';
-import type { KvStore, KvTransaction, KvWrite } from '@volplane/ports';
+import type { KvStore, KvTransaction } from '@volplane/ports';
 import {
   encodeDocument,
   parseNodeDocument,
@@ -19,9 +19,10 @@ import {
 } from '@volplane/wire';
 import type { ClusterCache, SessionRecord } from '../store/cluster-cache.js';
 import type { GroupCommit } from '../store/group-commit.js';
-import { inventoryKey, nodeKey, sessionKey, unguardedKey } from '../store/keys.js';
+import { inventoryKey, nodeKey, sessionKey } from '../store/keys.js';
+import { UnguardedMarks } from './unguarded-marks.js';
 
-/** Keeps nodes' sessions: registration, heartbeats to leases, the unguarded mark (rules 3, 4 and 20). */
+/** Keeps nodes' sessions: registration, heartbeats to leases (rules 3 and 4). */
 export class Sessions {
   readonly #kv: KvStore;
   readonly #commits: GroupCommit;
@@ -29,6 +30,7 @@ export class Sessions {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #ttlMs: number;
+  readonly #marks: UnguardedMarks;
   /** What this manager heard itself; a hint for display and for the lifetime of routed mounts. */
   readonly #heard = new Map<NodeName, { readonly atMs: number; readonly beat: number; readonly incarnation: string }>();
 
@@ -46,6 +48,7 @@ export class Sessions {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#ttlMs = parts.ttlMs;
+    this.#marks = new UnguardedMarks(parts);
   }
 
   /**
@@ -96,7 +99,7 @@ export class Sessions {
    * mean that the session lives for its TTL from the sending of the heartbeat.
    */
   async heartbeat(message: MessageOf<'heartbeat'>): Promise<HeartbeatAnswer> {
-    const ended: HeartbeatAnswer = { alive: false, wantsList: false, wantsInventory: false };
+    const ended: HeartbeatAnswer = { alive: false, wantsList: false, wantsInventory: false, unguarded: false };
     if (!(await this.#kv.keepAliveLease(message.session))) return ended;
     const outcome = await this.#commits.submit({
       compares: [{ type: 'lease', key: sessionKey(message.node), lease: message.session }],
@@ -112,6 +115,7 @@ export class Sessions {
       alive: true,
       wantsList: isFilled && this.recordedDigest(message.node, message.nodeUid) !== message.digest,
       wantsInventory: isFilled && !this.#cache.inventories.has(message.node),
+      unguarded: this.#cache.unguarded.has(message.node),
     };
   }
 
@@ -134,27 +138,14 @@ export class Sessions {
       : { agoMs: this.#clock.monotonicMs() - heard.atMs, beat: heard.beat, incarnation: heard.incarnation };
   }
 
-  /**
-   * Durable, outside the lease: while the mark is there, the end of the node's session is no evidence. Only the present incarnation
-   * has a say: what an earlier one sent may come late, and its guardian is not the one that runs, or does not run, now.
-   */
+  /** @throws AppError SESSION_LOST; CONTENTION when somebody else changed the mark meanwhile */
   async setUnguarded(message: MessageOf<'unguarded'>): Promise<void> {
-    const key = unguardedKey(message.node);
     const known = await this.#knownSession(message);
     if (known?.document.incarnation !== message.incarnation) throw sessionLost(message);
-    const write: KvWrite = message.unguarded
-      ? { type: 'put', key, value: JSON.stringify({ schema: 1, node: message.node, since: this.#now() }) }
-      : { type: 'delete', key };
-    const outcome = await this.#commits.submit({
-      compares: [
-        { type: 'lease', key: sessionKey(message.node), lease: message.session },
-        // The key is written anew for each incarnation.
-        { type: 'revision', key: sessionKey(message.node), modRevision: known.modRevision },
-      ],
-      writes: [write],
-    });
-    if (!outcome.succeeded) throw sessionLost(message);
-    this.#log.warn(message.unguarded ? 'node is unguarded' : 'node is guarded again', { node: message.node });
+    if (await this.#marks.record(message, known)) return;
+    const now = await this.#cache.readSession(message.node);
+    if (now?.modRevision !== known.modRevision || now.lease !== message.session) throw sessionLost(message);
+    throw new AppError('CONTENTION', `the mark of node ${message.node} was changed by another call`, { node: message.node });
   }
 
   async saveInventory(message: MessageOf<'inventory'>): Promise<void> {
