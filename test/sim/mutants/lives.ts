@@ -135,7 +135,7 @@ export const GUARDS_OF_LIVES: readonly Mutant[] = [
       COMMANDS('const memory = this.#book.command(command.uid);', 'const memory = this.#book.command(command.name as never);'),
       COMMANDS('remember(command.uid, begun)', 'remember(command.name as never, begun)'),
       COMMANDS('this.#book.command(command.uid)?.epoch', 'this.#book.command(command.name as never)?.epoch'),
-      COMMANDS('remember(command.uid, { ...begun, epoch, answer })', 'remember(command.name as never, { ...begun, epoch, answer })'),
+      COMMANDS("remember(command.uid, command.kind === 'remove'", "remember(command.name as never, command.kind === 'remove'"),
     ],
   },
   {

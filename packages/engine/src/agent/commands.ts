@@ -46,7 +46,8 @@ export class Commands {
       const answer = await this.#effect(command);
       // A fence may have raised the epoch meanwhile.
       const epoch = Math.max(command.epoch, this.#book.command(command.uid)?.epoch ?? 0);
-      await this.#book.remember(command.uid, { ...begun, epoch, answer, ...(command.kind === 'remove' ? { removed: true } : {}) });
+      const ended = { ...begun, epoch, answer };
+      await this.#book.remember(command.uid, command.kind === 'remove' ? { ...ended, removed: true } : ended);
       return answer;
     });
   }
