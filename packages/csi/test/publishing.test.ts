@@ -72,7 +72,8 @@ describe('csi controller publish', () => {
 
   it('to an unknown node is NOT_FOUND', async () => {
     const volume = await world.createVolume('v1');
-    await world.refused('NOT_FOUND', 'ControllerPublishVolume', publish(volume, 'some-fake-node-id'));
+    for (const node of ['some-fake-node-id', 'no node is named so'])
+      await world.refused('NOT_FOUND', 'ControllerPublishVolume', publish(volume, node));
   });
 
   it('to a node that does not answer is UNAVAILABLE', async () => {
@@ -105,6 +106,13 @@ describe('csi controller publish', () => {
       await world.call('ControllerPublishVolume', publish(volume, 'n2', 5));
       await world.call('ControllerUnpublishVolume', { volume_id: volume.volume_id });
       expect(world.cluster.find('v1')?.held.size).to.equal(0);
+    });
+
+    it('on one of two nodes leaves the other', async () => {
+      const volume = await world.createVolume('v1', { volume_capabilities: [mount(5)] });
+      for (const node of ['n1', 'n2']) await world.call('ControllerPublishVolume', publish(volume, node, 5));
+      await world.call('ControllerUnpublishVolume', unpublish(volume, 'n1'));
+      expect([...(world.cluster.find('v1')?.held.keys() ?? [])]).to.deep.equal(['n2']);
     });
 
     it('for an unknown node is fine', async () => {
@@ -140,6 +148,13 @@ describe('csi controller publish', () => {
       const volume = await heldBy('n2', 'lease');
       world.cluster.node('n2').state = 'silent';
       await world.refused('UNAVAILABLE', 'ControllerUnpublishVolume', unpublish(volume, 'n2'));
+    });
+
+    it('for a moment and is connected is UNAVAILABLE', async () => {
+      const volume = await heldBy('n2', 'lease');
+      world.cluster.fail('unmountVolume', refusal('NODE_UNAVAILABLE'));
+      await world.refused('UNAVAILABLE', 'ControllerUnpublishVolume', unpublish(volume, 'n2'));
+      expect(world.cluster.find('v1')?.held.size).to.equal(1);
     });
 
     it('and is gone succeeds on the evidence of its ended lease', async () => {
