@@ -87,13 +87,13 @@ describe('snapshot ids', () => {
 
   for (const id of [
     '',
-    's',
-    's@',
+    'snap',
+    'snap@',
     '@0123456789abcdef',
-    's/x@0123456789abcdef',
-    's@0123456789abcde',
-    's@0123456789abcdef@',
-    's@0123456789abcdef@n1@x',
+    'a/b@0123456789abcdef',
+    'snap@0123456789abcde',
+    'snap@0123456789abcdef@',
+    'snap@0123456789abcdef@n1@x',
   ]) {
     it(`are nobody's when they read ${JSON.stringify(id)}`, () => {
       expect(parseSnapshotId(id)).to.equal(undefined);

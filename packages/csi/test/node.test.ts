@@ -102,12 +102,14 @@ describe('csi node', () => {
       expect(world.host.at(OTHER)?.options).to.deep.equal(['ro']);
     });
 
-    it('for readers only is read-only without being asked', async () => {
-      const volume = await world.createVolume('v1', { volume_capabilities: [mount(5)] });
-      await world.call('NodePublishVolume', publish(volume, TARGET, mount(3)));
-      expect(world.host.at(TARGET)?.options).to.deep.equal(['ro']);
-      expect(world.cluster.find('v1')?.held.get(world.cluster.node('n1').name)?.mode).to.equal('ro');
-    });
+    for (const mode of [2, 3]) {
+      it(`for readers only is read-only without being asked: mode ${mode}`, async () => {
+        const volume = await world.createVolume('v1', { volume_capabilities: [mount(5)] });
+        await world.call('NodePublishVolume', publish(volume, TARGET, mount(mode)));
+        expect(world.host.at(TARGET)?.options).to.deep.equal(['ro']);
+        expect(world.cluster.find('v1')?.held.get(world.cluster.node('n1').name)?.mode).to.equal('ro');
+      });
+    }
 
     it('shows a block volume at a file', async () => {
       const volume = await world.createVolume('v1', { volume_capabilities: [block()] });
@@ -163,6 +165,15 @@ describe('csi node', () => {
       await world.refused('FAILED_PRECONDITION', 'NodePublishVolume', publish(volume));
       expect(world.uses(volume)).to.deep.equal([]);
       expect(world.host.at(TARGET)?.id).to.equal(99);
+    });
+
+    it('that fails once the volume is shown keeps the use', async () => {
+      const volume = await world.createVolume('v1');
+      world.host.giveToGroup = () => Promise.reject(refusal('MOUNT_FAILED'));
+      const request = publish(volume, TARGET, mount(1, { volume_mount_group: '2000' }));
+      await world.refused('FAILED_PRECONDITION', 'NodePublishVolume', request);
+      expect(world.host.at(TARGET)).to.not.equal(undefined);
+      expect(world.uses(volume)).to.have.length(1);
     });
 
     it('that cannot be mounted leaves nothing behind', async () => {
@@ -242,11 +253,16 @@ describe('csi node', () => {
       });
     }
 
-    it('beside a target that wants the volume alone is FAILED_PRECONDITION whatever the mode', async () => {
-      const volume = await world.createVolume('v1');
-      await world.call('NodePublishVolume', publish(volume, TARGET, mount(6)));
-      await world.refused('FAILED_PRECONDITION', 'NodePublishVolume', publish(volume, OTHER, mount(1)));
-    });
+    for (const [first, second] of [
+      [6, 1],
+      [1, 6],
+    ] as const) {
+      it(`is FAILED_PRECONDITION where one of the two wants the volume alone: mode ${first}, then ${second}`, async () => {
+        const volume = await world.createVolume('v1');
+        await world.call('NodePublishVolume', publish(volume, TARGET, mount(first)));
+        await world.refused('FAILED_PRECONDITION', 'NodePublishVolume', publish(volume, OTHER, mount(second)));
+      });
+    }
   });
 
   describe('targets that are gone without having been unpublished', () => {
@@ -336,18 +352,10 @@ describe('csi node', () => {
     const volume = await world.createVolume('v1');
     await world.publish(volume);
     const request = { volume_id: volume.volume_id, volume_path: TARGET };
-    expect((await world.call('NodeExpandVolume', { ...request, capacity_range: { required_bytes: 32 * MIB } })).capacity_bytes).to.equal(
-      String(32 * MIB),
-    );
+    const range = { capacity_range: { required_bytes: 32 * MIB, limit_bytes: 64 * MIB } };
+    expect((await world.call('NodeExpandVolume', { ...request, ...range })).capacity_bytes).to.equal(String(32 * MIB));
     expect((await world.call('NodeExpandVolume', request)).capacity_bytes).to.equal(String(32 * MIB));
     await world.refused('OUT_OF_RANGE', 'NodeExpandVolume', { ...request, capacity_range: { limit_bytes: 16 * MIB } });
-  });
-
-  it('does not grow a volume whose driver cannot', async () => {
-    const volume = await world.createVolume('v1', { parameters: { driver: 'plain' } });
-    await world.publish(volume);
-    const request = { volume_id: volume.volume_id, volume_path: TARGET, capacity_range: { required_bytes: 32 * MIB } };
-    expect((await world.refused('INVALID_ARGUMENT', 'NodeExpandVolume', request)).message).to.contain('cannot expand');
   });
 
   it('tells its name, its topology and how many volumes it takes', async () => {

@@ -72,8 +72,9 @@ describe('csi controller publish', () => {
 
   it('to an unknown node is NOT_FOUND', async () => {
     const volume = await world.createVolume('v1');
-    for (const node of ['some-fake-node-id', 'no node is named so'])
-      await world.refused('NOT_FOUND', 'ControllerPublishVolume', publish(volume, node));
+    await world.refused('NOT_FOUND', 'ControllerPublishVolume', publish(volume, 'some-fake-node-id'));
+    world.cluster.fail('getNode', refusal('INVALID_NAME'));
+    await world.refused('NOT_FOUND', 'ControllerPublishVolume', publish(volume, 'n1'));
   });
 
   it('to a node that does not answer is UNAVAILABLE', async () => {
@@ -118,6 +119,8 @@ describe('csi controller publish', () => {
     it('for an unknown node is fine', async () => {
       const volume = await world.createVolume('v1');
       await world.call('ControllerUnpublishVolume', unpublish(volume, 'some-fake-node-id'));
+      world.cluster.fail('getVolume', refusal('INVALID_NAME'), 2);
+      await world.call('ControllerUnpublishVolume', unpublish(volume, 'n1'));
     });
 
     it('leaves what other doors use on the node', async () => {

@@ -128,7 +128,8 @@ describe('csi volumes', () => {
     it('and bigger are OUT_OF_RANGE when the driver cannot grow, and as big are not', async () => {
       expect(await refusedCopy('stiff', 'stiff', 'OUT_OF_RANGE', size(32))).to.contain('bigger copy');
       const { volume_id } = await world.createVolume('source', { parameters: { driver: 'stiff' } });
-      const copy = await world.createVolume('copy', { parameters: { driver: 'stiff' }, volume_content_source: { volume: { volume_id } } });
+      const asBig = { ...size(0, 16), volume_content_source: { volume: { volume_id } } };
+      const copy = await world.createVolume('copy', { parameters: { driver: 'stiff' }, ...asBig });
       expect(copy.capacity_bytes).to.equal(String(16 * MIB));
     });
 
@@ -285,7 +286,7 @@ describe('csi volumes', () => {
   describe('expanded', () => {
     it('have exactly the size asked for, and no step left for the node', async () => {
       const { volume_id } = await world.createVolume('v1', size(16));
-      expect(await world.call('ControllerExpandVolume', { volume_id, ...size(20) })).to.deep.equal({
+      expect(await world.call('ControllerExpandVolume', { volume_id, ...size(20, 32) })).to.deep.equal({
         capacity_bytes: String(20 * MIB),
         node_expansion_required: false,
       });
