@@ -60,6 +60,16 @@ describe('trash of folders', () => {
     expect(calls[0]).to.deep.include({ file: 'rm', args: ['-rf', '--one-file-system', '--', path], signal });
   });
 
+  it('deletes the folder of a volume that was never written to without a program', async () => {
+    const trash = open(0);
+    const path = trash.entry('one');
+    await mkdir(join(path, '_data'), { recursive: true });
+    await writeFile(join(path, 'volume.json'), '');
+    await trash.settle(path, CALM);
+    expect(await left()).to.deep.equal([]);
+    expect(calls).to.deep.equal([]);
+  });
+
   it('deletes nothing in which something is mounted', async () => {
     const [entry] = await real.mounts.table();
     if (entry === undefined) throw new Error('nothing is mounted at all');

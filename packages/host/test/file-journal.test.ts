@@ -360,6 +360,10 @@ describe('file journal', () => {
       await journal.write({ d: 1 }, 'kept');
       await clock.advance(1_000);
       expect(disk.syncs()).to.equal(2);
+      await journal.write({ e: 1 }, 'kept');
+      await journal.write({ f: 1 });
+      await clock.advance(1_000);
+      expect(disk.syncs(), 'one served both').to.equal(3);
     });
 
     it('syncs once with the last synced write what was kept before it, and again what was kept during that sync', async () => {
@@ -418,9 +422,11 @@ describe('file journal', () => {
     });
 
     it('asks a disk that has failed for nothing more, and closes', async () => {
+      const clock = new ManualClock();
       const disk = heldDisk(() => Promise.reject(new Error('planted')));
-      const journal = await own({ ...disk });
+      const journal = await own({ ...disk, clock });
       expect((await rejection(journal.write({ a: 1 }))).reason).to.equal('DISK_FAILED');
+      await clock.advance(10_000);
       await journal.close();
       expect(disk.syncs()).to.equal(1);
     });
@@ -469,6 +475,8 @@ describe('file journal', () => {
       // Kept writes alone: they wait for no clock either once they are too many.
       for (let number = 0; number < 12; number += 1) await journal.write({ large: 'x'.repeat(100_000) }, 'kept');
       await waitFor(() => opens === 2, { what: 'it has compacted' });
+      for (let number = 0; number < 2; number += 1) await journal.write({ large: 'x'.repeat(100_000) });
+      expect(opens, 'what was written before counts no more').to.equal(2);
       for (const key of ['b', 'c', 'd']) await journal.write({ [key]: 1 }, 'kept');
       const path = join(folder, 'journal');
       const content = await readFile(path, 'utf8');
