@@ -92,6 +92,37 @@ describe('plugin driver', () => {
     expect(half.message).to.contain('half a volume');
   });
 
+  it('takes away what a refused create has left', async () => {
+    plugin.leavesHalf = true;
+    expect((await rejection(driver.create(VOLUME, CALM))).message).to.contain('quota exceeded');
+    expect([...plugin.volumes]).to.deep.equal([]);
+  });
+
+  it('does not pass for removed what the plugin keeps', async () => {
+    await driver.create(VOLUME, CALM);
+    plugin.faults.set('Remove', { kind: 'raw', text: '{"Err":"busy"}', status: 500 });
+    expect((await rejection(driver.remove(VOLUME, CALM))).message).to.contain('busy');
+    plugin.faults.clear();
+    await driver.remove(VOLUME, CALM);
+    expect([...plugin.volumes]).to.deep.equal([]);
+  });
+
+  it('unmounts in the plugin what it may have mounted, until the plugin has answered, and nothing else', async () => {
+    await driver.create(VOLUME, CALM);
+    plugin.faults.set('Mount', { kind: 'raw', text: '{"Err":"in use"}', status: 500 });
+    expect((await rejection(driver.mount(VOLUME, { mode: 'rw' }, CALM))).reason).to.equal('MOUNT_FAILED');
+    await driver.unmount(VOLUME, CALM);
+    expect(plugin.countOf('Unmount'), 'of what the plugin refused to mount').to.equal(0);
+    plugin.faults.clear();
+    await driver.mount(VOLUME, { mode: 'rw' }, CALM);
+    plugin.faults.set('Unmount', { kind: 'crash' });
+    expect((await rejection(driver.unmount(VOLUME, CALM))).reason).to.equal('DRIVER_UNAVAILABLE');
+    plugin.faults.clear();
+    for (let round = 0; round < 2; round += 1) await driver.unmount(VOLUME, CALM);
+    expect(plugin.countOf('Unmount')).to.equal(2);
+    expect(plugin.volumes.get(PLUGIN_NAME)?.mounts).to.equal(0);
+  });
+
   for (const [what, fault] of [
     ['hangs', { kind: 'hang' }],
     ['crashes', { kind: 'crash' }],
