@@ -90,6 +90,12 @@ describe('trash of folders', () => {
     expect(warnings).to.deep.equal([['removed volume not deleted yet', path]]);
   });
 
+  it('keeps what is to be kept', async () => {
+    const trash = open(HOUR_MS);
+    await trash.settle(await put(trash, 'one'), CALM);
+    expect(await left()).to.deep.equal(['one']);
+  });
+
   it('looks through the whole once a minute', async () => {
     const trash = open(HOUR_MS);
     await put(trash, 'old');

@@ -263,7 +263,7 @@ describe('folders of volumes', () => {
   });
 
   /** Real files, but for the first of these calls that is run. */
-  const failingOnce = (what: FileCall['do'], code: string): FileRunner => {
+  const failingOnce = (what: 'read-file' | 'write-file' | 'move', code: string): FileRunner => {
     const threads = new FileThreads();
     let isSpent = false;
     return {
@@ -271,9 +271,10 @@ describe('folders of volumes', () => {
         const round = script.findIndex((calls) => calls.some((call) => call.do === what));
         if (isSpent || round === -1) return threads.run(script, values);
         isSpent = true;
+        const syscall = { 'read-file': 'open', 'write-file': 'write', move: 'rename' }[what];
         return Promise.resolve({
           values: [],
-          fault: { round, code, message: code, syscall: what === 'read-file' ? 'open' : what, path: '' },
+          fault: { round, code, message: code, syscall, path: '' },
         });
       },
     };
@@ -283,6 +284,15 @@ describe('folders of volumes', () => {
     await open().create(volume, 'data folder');
     expect((await rejection(open({ files: () => failingOnce('read-file', 'EIO') }).look(volume))).reason).to.equal('DRIVER_UNAVAILABLE');
   });
+
+  for (const [what, code, reason] of [
+    ['write-file', 'ENOSPC', 'NO_CAPACITY'],
+    ['move', 'EIO', 'DRIVER_UNAVAILABLE'],
+  ] as const) {
+    it(`are not passed for taken by somebody else when their create ends with ${code}`, async () => {
+      expect((await rejection(open({ files: () => failingOnce(what, code) }).create(volume, 'data folder'))).reason).to.equal(reason);
+    });
+  }
 
   it('that are removed while they are looked at are absent, not somebody else', async () => {
     expect(await open({ files: () => failingOnce('read-file', 'ENOENT') }).look(volume)).to.deep.equal({ kind: 'absent' });
