@@ -1,10 +1,10 @@
+import { openPaths, watchHandles } from '@volplane/testkit';
 import { expect } from 'chai';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { syncDirectory, writeFileAtomic } from '../src/atomic-file.js';
-import { openPaths, watchHandles } from './watched-handles.js';
 
 describe('atomic file', () => {
   let folder: string;

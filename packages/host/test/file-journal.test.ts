@@ -6,12 +6,11 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { silentLogger, systemRandom, type Logger } from '@volplane/base';
 import { JOURNAL_LIMITS } from '@volplane/ports';
-import { gate, journalContract, ManualClock, rejection, waitFor } from '@volplane/testkit';
+import { gate, journalContract, ManualClock, openPaths, rejection, waitFor, watchHandles } from '@volplane/testkit';
 import { expect } from 'chai';
 import { FileJournal, type FileJournalOptions } from '../src/file-journal.js';
 import { encodeChanges, encodeHeader, encodeRecord, parseJournal } from '../src/journal-format.js';
 import { openLogFile } from '../src/log-file.js';
-import { openPaths, watchHandles } from './watched-handles.js';
 
 let folder: string;
 

@@ -2,10 +2,9 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { makeTestFolder, type TestFolder } from '@volplane/testkit';
+import { makeTestFolder, openPaths, watchHandles, type TestFolder } from '@volplane/testkit';
 import { expect } from 'chai';
 import { openLogFile } from '../src/log-file.js';
-import { openPaths, watchHandles } from './watched-handles.js';
 
 const exec = promisify(execFile);
 

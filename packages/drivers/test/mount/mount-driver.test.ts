@@ -85,6 +85,22 @@ describe('mount driver on mounts of the test', () => {
       expect(shown()).to.deep.equal([[2, 'rw']]);
     });
 
+    it('looks at no export that does not answer', async () => {
+      await put();
+      await driver.mount(volume, { mode: 'rw' }, CALM);
+      mounts.probeFault = refusal('DRIVER_UNAVAILABLE');
+      for (const call of [() => driver.inspect(volume, CALM), () => driver.mount(volume, { mode: 'rw' }, CALM)])
+        expect((await rejection(call())).reason).to.equal('DRIVER_UNAVAILABLE');
+    });
+
+    it('cuts off with the mount of its users the short one of its own', async () => {
+      const whole = make({ type: 'ext4', source: '/dev/disk/by-label/{name}' });
+      for (const path of [target, join(folder.path, '.work', volume.uid)])
+        await mounts.mount({ type: 'ext4', source: '', target: path, options: [], mode: 'rw' });
+      await whole.abort?.(volume);
+      expect(shown()).to.deep.equal([]);
+    });
+
     it('has no place for a uid that is none', async () => {
       const outside = { ...volume, uid: '../outside' as VolumeUid };
       const calls = [

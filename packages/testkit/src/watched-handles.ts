@@ -2,7 +2,7 @@ import { readlinkSync } from 'node:fs';
 import { open, readdir, readlink } from 'node:fs/promises';
 
 /** What is called on a file handle of this process, and on which path. */
-export interface HandleCall {
+interface HandleCall {
   readonly call: 'truncate' | 'sync' | 'datasync';
   readonly path: string;
 }
