@@ -170,6 +170,44 @@ describe('image driver on mounts of the test', () => {
     });
   }
 
+  for (const [stderr, isThawed] of [
+    ['fsfreeze: unfreeze failed: Invalid argument', true],
+    ['fsfreeze: unfreeze failed: Operation not permitted', false],
+  ] as const) {
+    it(`${isThawed ? 'takes' : 'does not take'} for thawed what answers so: ${stderr}`, async () => {
+      await make().create(volume, CALM);
+      await make().mount(volume, { mode: 'rw' }, CALM);
+      const mark = join(folder.path, 'images', volume.name, 'frozen');
+      await writeFile(mark, '');
+      const asked = make({}, () => Promise.resolve({ code: 1, stdout: '', stderr })).inspect(volume);
+      if (isThawed) await asked;
+      else expect((await rejection(asked)).reason).to.equal('DRIVER_UNAVAILABLE');
+      expect(existsSync(mark)).to.equal(!isThawed);
+    });
+  }
+
+  it('copies nothing that it could not freeze, for a snapshot or for a clone', async () => {
+    await make().create(volume, CALM);
+    await make().mount(volume, { mode: 'rw' }, CALM);
+    const clone = { ...contractVolume({ options: {} }, { name: 'clone' as VolumeName, uid: contractUid(2) }), source: volume };
+    const unfreezable = make({}, async (call) =>
+      call.args[0] === '--freeze' ? { code: 1, stdout: '', stderr: 'not supported' } : await run(call),
+    );
+    calls.length = 0;
+    for (const call of [() => unfreezable.snapshot(volume, 'one', CALM), () => unfreezable.create(clone, CALM)])
+      expect((await rejection(call())).reason).to.equal('DRIVER_FAILED');
+    expect(calls.filter(({ file }) => file === 'cp')).to.deep.equal([]);
+    expect((await make().list(10)).map(({ name }) => name)).to.deep.equal([volume.name]);
+  });
+
+  it('grows no file system that is mounted read-only', async () => {
+    await make().create(volume, CALM);
+    await make().mount(volume, { mode: 'ro' }, CALM);
+    const refused = await rejection(make().expand(volume, 400 * MIB, CALM));
+    expect(refused.reason).to.equal('DRIVER_FAILED');
+    expect(refused.message).to.contain('mounted read-only');
+  });
+
   it('freezes a mounted image while it is copied, with the mark of it first, and thaws whatever became of the copy', async () => {
     await make().create(volume, CALM);
     await make().mount(volume, { mode: 'rw' }, CALM);
