@@ -206,6 +206,7 @@ describe('image driver on mounts of the test', () => {
     const refused = await rejection(make().expand(volume, 400 * MIB, CALM));
     expect(refused.reason).to.equal('DRIVER_FAILED');
     expect(refused.message).to.contain('mounted read-only');
+    expect((await make().inspect(volume)).status['sizeBytes'], 'nothing was done').to.equal(String(300 * MIB));
   });
 
   it('freezes a mounted image while it is copied, with the mark of it first, and thaws whatever became of the copy', async () => {
