@@ -105,7 +105,7 @@ export class CallGate {
           // One after the other: each attempt begins because the one before has failed.
           return await this.#once(work);
         } catch (error) {
-          if (!hasReason(error, ...TRANSIENT) || this.#stop.signal.aborted) throw error;
+          if (!hasReason(error, ...TRANSIENT)) throw error;
           if (clock.monotonicMs() - startMs >= retryMs) throw error;
           log.debug('call tried again', { reason: error.reason, attempt });
           await sleep(clock, backoffMs(random, attempt, RETRY_DELAY), this.#stop.signal);

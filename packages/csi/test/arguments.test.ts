@@ -1,3 +1,4 @@
+import { silentLogger } from '@volplane/base';
 import { expect } from 'chai';
 import type { CsiCode } from '../src/status.js';
 import type { Method } from './support/csi-client.js';
@@ -18,6 +19,8 @@ describe('csi arguments', () => {
 
   const caps = { volume_capabilities: [mount()] };
   const cap = { volume_capability: mount() };
+  /** More than CSI lets a map have. */
+  const large = { key: 'x'.repeat(5_000) };
   const cases: readonly (readonly [string, CsiCode, Method, object])[] = [
     ['no name', 'INVALID_ARGUMENT', 'CreateVolume', caps],
     ['no capabilities', 'INVALID_ARGUMENT', 'CreateVolume', { name: 'v' }],
@@ -59,6 +62,19 @@ describe('csi arguments', () => {
       'CreateVolume',
       { name: 'v', ...caps, capacity_range: { required_bytes: 2, limit_bytes: 1 } },
     ],
+    [
+      'two file systems',
+      'INVALID_ARGUMENT',
+      'CreateVolume',
+      { name: 'v', volume_capabilities: [mount(1, { fs_type: 'ext4' }), mount(1, { fs_type: 'xfs' })] },
+    ],
+    [
+      'another file system than its parameter says',
+      'INVALID_ARGUMENT',
+      'CreateVolume',
+      { name: 'v', volume_capabilities: [mount(1, { fs_type: 'ext4' })], parameters: { fs: 'xfs' } },
+    ],
+    ['a label without a key', 'INVALID_ARGUMENT', 'CreateVolume', { name: 'v', ...caps, parameters: { 'label/': 'x' } }],
     ['no volume id', 'INVALID_ARGUMENT', 'DeleteVolume', {}],
     ['no volume id', 'INVALID_ARGUMENT', 'ValidateVolumeCapabilities', caps],
     ['an unknown volume', 'NOT_FOUND', 'ValidateVolumeCapabilities', { volume_id: 'some-vol-id', ...caps }],
@@ -66,6 +82,12 @@ describe('csi arguments', () => {
     ['no node id', 'INVALID_ARGUMENT', 'ControllerPublishVolume', { volume_id: 'id', ...cap }],
     ['no capability, and unknown ids', 'INVALID_ARGUMENT', 'ControllerPublishVolume', { volume_id: 'id', node_id: 'fakenode' }],
     ['an unknown volume and node', 'NOT_FOUND', 'ControllerPublishVolume', { volume_id: 'some-vol-id', node_id: 'some-node-id', ...cap }],
+    [
+      'too large a context, and an unknown volume',
+      'INVALID_ARGUMENT',
+      'ControllerPublishVolume',
+      { volume_id: 'some-vol-id', node_id: 'n1', ...cap, volume_context: large },
+    ],
     ['no volume id', 'INVALID_ARGUMENT', 'ControllerUnpublishVolume', {}],
     ['no volume id', 'INVALID_ARGUMENT', 'ControllerGetVolume', {}],
     ['an unknown volume', 'NOT_FOUND', 'ControllerGetVolume', { volume_id: 'some-vol-id' }],
@@ -75,11 +97,18 @@ describe('csi arguments', () => {
     ['no name, and an unknown source', 'INVALID_ARGUMENT', 'CreateSnapshot', { source_volume_id: 'testId' }],
     ['no source', 'INVALID_ARGUMENT', 'CreateSnapshot', { name: 'name' }],
     ['an unknown source', 'NOT_FOUND', 'CreateSnapshot', { name: 'name', source_volume_id: 'testId' }],
+    [
+      'a parameter, and an unknown source',
+      'INVALID_ARGUMENT',
+      'CreateSnapshot',
+      { name: 'name', source_volume_id: 'testId', parameters: { colour: 'red' } },
+    ],
     ['no snapshot id', 'INVALID_ARGUMENT', 'DeleteSnapshot', {}],
     ['no snapshot id', 'INVALID_ARGUMENT', 'GetSnapshot', {}],
     ['an unknown snapshot', 'NOT_FOUND', 'GetSnapshot', { snapshot_id: 'none' }],
     ['no volume id', 'INVALID_ARGUMENT', 'ControllerExpandVolume', { capacity_range: { required_bytes: MIB } }],
     ['neither volume id nor range', 'INVALID_ARGUMENT', 'ControllerExpandVolume', {}],
+    ['no range, and an unknown volume', 'INVALID_ARGUMENT', 'ControllerExpandVolume', { volume_id: 'some-vol-id' }],
     ['an unknown volume', 'NOT_FOUND', 'ControllerExpandVolume', { volume_id: 'some-vol-id', capacity_range: { required_bytes: MIB } }],
     ['no volume id', 'INVALID_ARGUMENT', 'ControllerModifyVolume', { mutable_parameters: { 'label/tier': 'gold' } }],
     [
@@ -88,8 +117,29 @@ describe('csi arguments', () => {
       'ControllerModifyVolume',
       { volume_id: 'some-vol-id', mutable_parameters: { 'label/tier': 'gold' } },
     ],
+    ['no change, and an unknown volume', 'INVALID_ARGUMENT', 'ControllerModifyVolume', { volume_id: 'some-vol-id' }],
+    [
+      'too large a change, and an unknown volume',
+      'INVALID_ARGUMENT',
+      'ControllerModifyVolume',
+      { volume_id: 'some-vol-id', mutable_parameters: { 'label/key': large.key } },
+    ],
     ['no volume id', 'INVALID_ARGUMENT', 'ControllerGetVolumeHealth', {}],
     ['no name', 'INVALID_ARGUMENT', 'CreateVolumeGroupSnapshot', { source_volume_ids: ['v'] }],
+    ['an unknown volume twice', 'INVALID_ARGUMENT', 'CreateVolumeGroupSnapshot', { name: 'g', source_volume_ids: ['v', 'v'] }],
+    ['an empty volume id', 'INVALID_ARGUMENT', 'CreateVolumeGroupSnapshot', { name: 'g', source_volume_ids: [''] }],
+    [
+      'more volumes than are cut together',
+      'INVALID_ARGUMENT',
+      'CreateVolumeGroupSnapshot',
+      { name: 'g', source_volume_ids: Array.from({ length: 33 }, (_, index) => `v${index}`) },
+    ],
+    [
+      'too large parameters, and an unknown volume',
+      'INVALID_ARGUMENT',
+      'CreateVolumeGroupSnapshot',
+      { name: 'g', source_volume_ids: ['v'], parameters: large },
+    ],
     ['no sources', 'INVALID_ARGUMENT', 'CreateVolumeGroupSnapshot', { name: 'g' }],
     ['no id', 'INVALID_ARGUMENT', 'GetVolumeGroupSnapshot', {}],
     ['an unknown id and no snapshot ids', 'NOT_FOUND', 'GetVolumeGroupSnapshot', { group_snapshot_id: 'non-existing' }],
@@ -98,6 +148,24 @@ describe('csi arguments', () => {
     ['no target path', 'INVALID_ARGUMENT', 'NodePublishVolume', { volume_id: 'some-vol-id' }],
     ['no capability, and an unknown volume', 'INVALID_ARGUMENT', 'NodePublishVolume', { volume_id: 'some-vol-id', target_path: '/target' }],
     ['an unknown volume', 'NOT_FOUND', 'NodePublishVolume', { volume_id: 'some-vol-id', target_path: '/target', ...cap }],
+    [
+      'too large a volume context, and an unknown volume',
+      'INVALID_ARGUMENT',
+      'NodePublishVolume',
+      { volume_id: 'some-vol-id', target_path: '/target', ...cap, volume_context: large },
+    ],
+    [
+      'too large a publish context, and an unknown volume',
+      'INVALID_ARGUMENT',
+      'NodePublishVolume',
+      { volume_id: 'some-vol-id', target_path: '/target', ...cap, publish_context: large },
+    ],
+    [
+      'too large a context, and an unknown volume',
+      'INVALID_ARGUMENT',
+      'NodeStageVolume',
+      { volume_id: 'some-vol-id', staging_target_path: '/stage', ...cap, volume_context: large },
+    ],
     ['no volume id', 'INVALID_ARGUMENT', 'NodeUnpublishVolume', {}],
     ['no target path', 'INVALID_ARGUMENT', 'NodeUnpublishVolume', { volume_id: 'some-vol-id' }],
     ['no volume id', 'INVALID_ARGUMENT', 'NodeStageVolume', { staging_target_path: '/stage', ...cap }],
@@ -127,6 +195,7 @@ describe('csi arguments', () => {
   const fine: readonly (readonly [string, Method, object])[] = [
     ['an unknown volume', 'DeleteVolume', { volume_id: 'fake-vol-id' }],
     ['an id that no volume can have', 'DeleteVolume', { volume_id: '../../../etc' }],
+    ['an id of a node that never was', 'DeleteVolume', { volume_id: 'v1:0123456789abcdef:nowhere' }],
     ['an unknown volume', 'ControllerUnpublishVolume', { volume_id: 'some-vol-id', node_id: 'some-node-id' }],
     ['an unknown snapshot', 'DeleteSnapshot', { snapshot_id: 'non-existing' }],
     ['an unknown group and no snapshot ids', 'DeleteVolumeGroupSnapshot', { group_snapshot_id: 'non-existing' }],
@@ -163,6 +232,20 @@ describe('csi arguments', () => {
   it('refusals carry no details and no trailers of ours', async () => {
     const refusal = await world.refused('NOT_FOUND', 'ControllerGetVolume', { volume_id: 'some-vol-id' });
     expect(Object.keys(refusal.metadata.getMap())).to.not.include('grpc-status-details-bin');
+  });
+
+  it('a fault of ours is INTERNAL without a word about it, and stands in the log', async () => {
+    const errors: unknown[] = [];
+    const faulty = await CsiWorld.open({ log: { ...silentLogger, error: (_, fields) => errors.push(fields) } });
+    try {
+      const fault = new TypeError('the fault');
+      faulty.cluster.fail('getVolume', fault);
+      const refusal = await faulty.refused('INTERNAL', 'ControllerGetVolume', { volume_id: 'some-vol-id' });
+      expect(refusal.message).to.not.contain('the fault');
+      expect(errors).to.deep.equal([{ error: fault }]);
+    } finally {
+      await faulty.close();
+    }
   });
 
   it('refusals never tell secrets', async () => {

@@ -158,6 +158,32 @@ describe('the call gate', () => {
     await Promise.all(calls);
   });
 
+  it('bounds how many calls are at work at all, and takes others once those have ended', async () => {
+    const { gate } = openGate();
+    const first = door();
+    const calls = Array.from({ length: 1_000 }, () => gate.read(NO_DEADLINE, () => first.opened));
+    expect(await codeOf(gate.read(NO_DEADLINE, async () => 'done'))).to.equal('UNAVAILABLE');
+    first.open();
+    await Promise.all(calls);
+    expect(await codeOf(gate.read(NO_DEADLINE, async () => 'done'))).to.equal('answer done');
+  });
+
+  it('cuts off what runs when it is closed, and keeps nothing of what has ended', async () => {
+    const { clock, gate } = openGate();
+    const signals: AbortSignal[] = [];
+    await gate.read({ timeoutMs: 5_000 }, async ({ signal }) => signals.push(signal));
+    expect(clock.waiting).to.equal(0);
+    const running = door();
+    const call = gate.read(NO_DEADLINE, async ({ signal }) => {
+      signals.push(signal);
+      await running.opened;
+    });
+    gate.close();
+    expect(signals.map(({ aborted }) => aborted)).to.deep.equal([false, true]);
+    running.open();
+    await call;
+  });
+
   it('refuses new work once it is closed', async () => {
     const { gate } = openGate();
     gate.close();

@@ -76,12 +76,29 @@ describe('internal names', () => {
 });
 
 describe('snapshot ids', () => {
-  it('are read back and stay within 128 bytes', () => {
-    const name = internalName('s'.repeat(128));
-    const id = snapshotIdOf({ name, volumeUid: UID, scope: 'local', node: LONGEST_NODE }) ?? '';
-    expect(Buffer.byteLength(id)).to.be.within(1, 128);
-    expect(parseSnapshotId(id)).to.deep.equal({ name, uidStart: UID.slice(0, 16), node: LONGEST_NODE });
-  });
+  for (const csiName of ['s'.repeat(128), '[0]', '卷'.repeat(42), 'x', ' ']) {
+    it(`of ${JSON.stringify(csiName.slice(0, 5))} are read back and stay within 128 bytes, on the longest node name too`, () => {
+      const name = internalName(csiName);
+      const id = snapshotIdOf({ name, volumeUid: UID, scope: 'local', node: LONGEST_NODE }) ?? '';
+      expect(Buffer.byteLength(id)).to.be.within(1, 128);
+      expect(parseSnapshotId(id)).to.deep.equal({ name, uidStart: UID.slice(0, 16), node: LONGEST_NODE });
+    });
+  }
+
+  for (const id of [
+    '',
+    'snap',
+    'snap@',
+    '@0123456789abcdef',
+    'a/b@0123456789abcdef',
+    'snap@0123456789abcde',
+    'snap@0123456789abcdef@',
+    'snap@0123456789abcdef@n1@x',
+  ]) {
+    it(`are nobody's when they read ${JSON.stringify(id)}`, () => {
+      expect(parseSnapshotId(id)).to.equal(undefined);
+    });
+  }
 
   it('know the group that a snapshot belongs to', () => {
     const group = groupIdFor('nightly');

@@ -102,12 +102,14 @@ describe('csi node', () => {
       expect(world.host.at(OTHER)?.options).to.deep.equal(['ro']);
     });
 
-    it('for readers only is read-only without being asked', async () => {
-      const volume = await world.createVolume('v1', { volume_capabilities: [mount(5)] });
-      await world.call('NodePublishVolume', publish(volume, TARGET, mount(3)));
-      expect(world.host.at(TARGET)?.options).to.deep.equal(['ro']);
-      expect(world.cluster.find('v1')?.held.get(world.cluster.node('n1').name)?.mode).to.equal('ro');
-    });
+    for (const mode of [2, 3]) {
+      it(`for readers only is read-only without being asked: mode ${mode}`, async () => {
+        const volume = await world.createVolume('v1', { volume_capabilities: [mount(5)] });
+        await world.call('NodePublishVolume', publish(volume, TARGET, mount(mode)));
+        expect(world.host.at(TARGET)?.options).to.deep.equal(['ro']);
+        expect(world.cluster.find('v1')?.held.get(world.cluster.node('n1').name)?.mode).to.equal('ro');
+      });
+    }
 
     it('shows a block volume at a file', async () => {
       const volume = await world.createVolume('v1', { volume_capabilities: [block()] });
@@ -121,7 +123,10 @@ describe('csi node', () => {
       await world.call('NodePublishVolume', publish(volume, TARGET, mount(5, { volume_mount_group: '2000' })));
       await world.call('NodePublishVolume', publish(volume, OTHER, mount(5, { volume_mount_group: '2000' }), { readonly: true }));
       expect([...world.host.groups]).to.deep.equal([[TARGET, 2000]]);
-      await world.refused('INVALID_ARGUMENT', 'NodePublishVolume', publish(volume, '/x', mount(5, { volume_mount_group: 'staff' })));
+      // The last stands for "no group" in chown(2).
+      for (const volume_mount_group of ['staff', '-1', String(2 ** 32 - 1)])
+        await world.refused('INVALID_ARGUMENT', 'NodePublishVolume', publish(volume, '/x', mount(5, { volume_mount_group })));
+      expect(world.uses(volume)).to.have.length(2);
     });
 
     it('takes targets as long as the system takes paths, and tells apart those that differ at their beginning alone', async () => {
@@ -144,12 +149,31 @@ describe('csi node', () => {
       expect(world.host.mounts.filter((entry) => entry.target === TARGET)).to.have.length(1);
     });
 
+    it('puts a writable mount in the place of its own that is read-only', async () => {
+      const volume = await world.createVolume('v1');
+      await world.call('NodePublishVolume', publish(volume));
+      const [shown] = world.host.mounts.splice(-1);
+      world.host.mounts.push({ ...(shown ?? mountEntry({})), options: ['ro'] });
+      await world.call('NodePublishVolume', publish(volume));
+      const here = world.host.mounts.filter((entry) => entry.target === TARGET);
+      expect(here.map(({ options }) => options)).to.deep.equal([['rw']]);
+    });
+
     it('over a foreign mount is FAILED_PRECONDITION, and nothing is left behind', async () => {
       const volume = await world.createVolume('v1');
       world.host.mounts.push(mountEntry({ id: 99, target: TARGET, root: '/elsewhere' }));
       await world.refused('FAILED_PRECONDITION', 'NodePublishVolume', publish(volume));
       expect(world.uses(volume)).to.deep.equal([]);
       expect(world.host.at(TARGET)?.id).to.equal(99);
+    });
+
+    it('that fails once the volume is shown keeps the use', async () => {
+      const volume = await world.createVolume('v1');
+      world.host.giveToGroup = () => Promise.reject(refusal('MOUNT_FAILED'));
+      const request = publish(volume, TARGET, mount(1, { volume_mount_group: '2000' }));
+      await world.refused('FAILED_PRECONDITION', 'NodePublishVolume', request);
+      expect(world.host.at(TARGET)).to.not.equal(undefined);
+      expect(world.uses(volume)).to.have.length(1);
     });
 
     it('that cannot be mounted leaves nothing behind', async () => {
@@ -229,11 +253,16 @@ describe('csi node', () => {
       });
     }
 
-    it('beside a target that wants the volume alone is FAILED_PRECONDITION whatever the mode', async () => {
-      const volume = await world.createVolume('v1');
-      await world.call('NodePublishVolume', publish(volume, TARGET, mount(6)));
-      await world.refused('FAILED_PRECONDITION', 'NodePublishVolume', publish(volume, OTHER, mount(1)));
-    });
+    for (const [first, second] of [
+      [6, 1],
+      [1, 6],
+    ] as const) {
+      it(`is FAILED_PRECONDITION where one of the two wants the volume alone: mode ${first}, then ${second}`, async () => {
+        const volume = await world.createVolume('v1');
+        await world.call('NodePublishVolume', publish(volume, TARGET, mount(first)));
+        await world.refused('FAILED_PRECONDITION', 'NodePublishVolume', publish(volume, OTHER, mount(second)));
+      });
+    }
   });
 
   describe('targets that are gone without having been unpublished', () => {
@@ -323,10 +352,10 @@ describe('csi node', () => {
     const volume = await world.createVolume('v1');
     await world.publish(volume);
     const request = { volume_id: volume.volume_id, volume_path: TARGET };
-    expect((await world.call('NodeExpandVolume', { ...request, capacity_range: { required_bytes: 32 * MIB } })).capacity_bytes).to.equal(
-      String(32 * MIB),
-    );
+    const range = { capacity_range: { required_bytes: 32 * MIB, limit_bytes: 64 * MIB } };
+    expect((await world.call('NodeExpandVolume', { ...request, ...range })).capacity_bytes).to.equal(String(32 * MIB));
     expect((await world.call('NodeExpandVolume', request)).capacity_bytes).to.equal(String(32 * MIB));
+    await world.refused('OUT_OF_RANGE', 'NodeExpandVolume', { ...request, capacity_range: { limit_bytes: 16 * MIB } });
   });
 
   it('tells its name, its topology and how many volumes it takes', async () => {
@@ -342,18 +371,24 @@ describe('csi node', () => {
     }
   });
 
-  it('tells an aborted mount as a condition up to 1.12, and as health from 1.13', async () => {
-    const volume = await world.createVolume('v1');
-    await world.publish(volume);
-    const [bound] = world.host.mounts.filter((entry) => entry.target === TARGET);
-    await world.host.unmount(TARGET);
-    world.host.mounts.push(mountEntry({ ...bound, superOptions: ['rw', 'shutdown'] }));
-    const stats = await world.call('NodeGetVolumeStats', { volume_id: volume.volume_id, volume_path: TARGET });
-    expect(stats.volume_condition?.abnormal).to.equal(true);
-    const { volume_health } = await world.call('NodeGetVolumeHealth', { volume_id: volume.volume_id });
-    expect(volume_health.health_statuses).to.have.length(1);
-    expect(volume_health.health_statuses[0]).to.include({ status: 2, reason: 'Aborted' });
-  });
+  for (const [what, superOptions, health] of [
+    ['an aborted mount', ['rw', 'shutdown'], { status: 2, reason: 'Aborted' }],
+    ['a mount that went read-only after an error', ['ro', 'emergency_ro'], { status: 1, reason: 'ErrorsReadOnly' }],
+    ['a mount that is gone', undefined, { status: 2, reason: 'TargetNotMounted' }],
+  ] as const) {
+    it(`tells ${what} as a condition up to 1.12, and as health from 1.13`, async () => {
+      const volume = await world.createVolume('v1');
+      await world.publish(volume);
+      const [bound] = world.host.mounts.filter((entry) => entry.target === TARGET);
+      await world.host.unmount(TARGET);
+      if (superOptions !== undefined) world.host.mounts.push(mountEntry({ ...bound, superOptions }));
+      const stats = await world.call('NodeGetVolumeStats', { volume_id: volume.volume_id, volume_path: TARGET });
+      expect(stats.volume_condition?.abnormal).to.equal(true);
+      const { volume_health } = await world.call('NodeGetVolumeHealth', { volume_id: volume.volume_id });
+      expect(volume_health.health_statuses).to.have.length(1);
+      expect(volume_health.health_statuses[0]).to.include(health);
+    });
+  }
 
   it('tells storage that does not answer', async () => {
     world.cluster.fail('getCapacity', refusal('DRIVER_UNAVAILABLE'));

@@ -64,6 +64,23 @@ describe('csi pages', () => {
     expect(ids).to.have.length(views.length);
   });
 
+  it('tell no volume that is only being made or has no id, and not the silent nodes either, which are logged', async () => {
+    const api = fakeApi(new FakeCluster({ nodes: [{ name: 'n1', drivers: [GLOBAL] }] }));
+    const view = await api.createVolume({ name: 'v1', driver: GLOBAL.name }, context);
+    const begun: VolumeView = { ...view, name: 'begun' as VolumeView['name'], phase: 'creating' };
+    const nameless: VolumeView = { ...view, scope: 'local', name: 'x'.repeat(128) as VolumeView['name'] };
+    const warnings: unknown[] = [];
+    const controller = {
+      api: { listVolumes: () => Promise.resolve({ volumes: [begun, view, nameless], unansweredNodes: ['n2'] }) },
+      options: { ...CSI_DEFAULTS, defaultDriver: 'shared', vendorVersion: '1' },
+      topology: new TopologyMap(CSI_DEFAULTS.name, []),
+      log: { ...silentLogger, warn: (_: string, fields: unknown) => warnings.push(fields) },
+    } as unknown as ControllerContext; // as much of it as is asked for
+    const { entries } = await listVolumes(controller, { max_entries: 0, starting_token: '' }, context);
+    expect(entries.map(({ volume }) => volume.volume_id.split(':')[0])).to.deep.equal(['v1']);
+    expect(warnings).to.deep.equal([{ nodes: ['n2'] }]);
+  });
+
   it('of enormous entries have fewer, down to one', async () => {
     for (const [characters, most] of [
       [100_000, 41],

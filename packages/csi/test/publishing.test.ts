@@ -73,6 +73,8 @@ describe('csi controller publish', () => {
   it('to an unknown node is NOT_FOUND', async () => {
     const volume = await world.createVolume('v1');
     await world.refused('NOT_FOUND', 'ControllerPublishVolume', publish(volume, 'some-fake-node-id'));
+    world.cluster.fail('getNode', refusal('INVALID_NAME'));
+    await world.refused('NOT_FOUND', 'ControllerPublishVolume', publish(volume, 'n1'));
   });
 
   it('to a node that does not answer is UNAVAILABLE', async () => {
@@ -107,9 +109,18 @@ describe('csi controller publish', () => {
       expect(world.cluster.find('v1')?.held.size).to.equal(0);
     });
 
+    it('on one of two nodes leaves the other', async () => {
+      const volume = await world.createVolume('v1', { volume_capabilities: [mount(5)] });
+      for (const node of ['n1', 'n2']) await world.call('ControllerPublishVolume', publish(volume, node, 5));
+      await world.call('ControllerUnpublishVolume', unpublish(volume, 'n1'));
+      expect([...(world.cluster.find('v1')?.held.keys() ?? [])]).to.deep.equal(['n2']);
+    });
+
     it('for an unknown node is fine', async () => {
       const volume = await world.createVolume('v1');
       await world.call('ControllerUnpublishVolume', unpublish(volume, 'some-fake-node-id'));
+      world.cluster.fail('getVolume', refusal('INVALID_NAME'), 2);
+      await world.call('ControllerUnpublishVolume', unpublish(volume, 'n1'));
     });
 
     it('leaves what other doors use on the node', async () => {
@@ -140,6 +151,13 @@ describe('csi controller publish', () => {
       const volume = await heldBy('n2', 'lease');
       world.cluster.node('n2').state = 'silent';
       await world.refused('UNAVAILABLE', 'ControllerUnpublishVolume', unpublish(volume, 'n2'));
+    });
+
+    it('for a moment and is connected is UNAVAILABLE', async () => {
+      const volume = await heldBy('n2', 'lease');
+      world.cluster.fail('unmountVolume', refusal('NODE_UNAVAILABLE'));
+      await world.refused('UNAVAILABLE', 'ControllerUnpublishVolume', unpublish(volume, 'n2'));
+      expect(world.cluster.find('v1')?.held.size).to.equal(1);
     });
 
     it('and is gone succeeds on the evidence of its ended lease', async () => {

@@ -1,10 +1,17 @@
+import { silentLogger, systemClock } from '@volplane/base';
 import { expect } from 'chai';
 import { fakeApi, rejection } from '@volplane/testkit';
 import type { ControllerContext } from '../src/controller/context.js';
+import { createGroupSnapshot } from '../src/controller/group-snapshots.js';
 import { takeSnapshot } from '../src/controller/snapshots.js';
+import { DriverCatalog } from '../src/driver-catalog.js';
+import { CSI_DEFAULTS } from '../src/options.js';
+import { toCsiStatus } from '../src/status.js';
+import { TopologyMap } from '../src/topology.js';
 import { CsiWorld, GLOBAL, MIB, mount } from './support/csi-world.js';
 
 const caps = { volume_capabilities: [mount()] };
+const CONTEXT = { signal: new AbortController().signal, timeoutMs: 10_000 };
 
 describe('csi snapshots', () => {
   let world: CsiWorld;
@@ -98,8 +105,28 @@ describe('csi snapshots', () => {
     const snapshot = await world.createSnapshot('s', volume);
     expect(snapshot.snapshot_id).to.match(/@n2$/);
     expect((await world.call('GetSnapshot', { snapshot_id: snapshot.snapshot_id })).snapshot).to.deep.equal(snapshot);
+    for (let round = 0; round < 2; round += 1) await world.call('DeleteSnapshot', { snapshot_id: snapshot.snapshot_id });
     world.cluster.node('n2').state = 'gone';
     await world.refused('UNAVAILABLE', 'DeleteSnapshot', { snapshot_id: snapshot.snapshot_id });
+  });
+
+  it('are listed for their own source alone', async () => {
+    const snapshot = await world.createSnapshot('s', await world.createVolume('v1'));
+    const other = await world.createVolume('w1');
+    const list = async (filter: object): Promise<number> => (await world.call('ListSnapshots', filter)).entries.length;
+    expect(await list({ source_volume_id: snapshot.source_volume_id })).to.equal(1);
+    expect(await list({ snapshot_id: snapshot.snapshot_id, source_volume_id: snapshot.source_volume_id })).to.equal(1);
+    for (const source_volume_id of [other.volume_id, 'none-I-hope']) {
+      expect(await list({ source_volume_id })).to.equal(0);
+      expect(await list({ snapshot_id: snapshot.snapshot_id, source_volume_id })).to.equal(0);
+    }
+  });
+
+  it('of a driver that has none are INVALID_ARGUMENT', async () => {
+    const { volume_id } = await world.createVolume('v1', { parameters: { driver: 'plain' } });
+    const refused = await world.refused('INVALID_ARGUMENT', 'CreateSnapshot', { name: 's', source_volume_id: volume_id });
+    expect(refused.message).to.contain('has no snapshots');
+    expect(world.cluster.find('v1')?.snapshots.size).to.equal(0);
   });
 
   it('outside of the topology that is asked for are RESOURCE_EXHAUSTED', async () => {
@@ -126,7 +153,7 @@ describe('csi group snapshots', () => {
     expect(group_snapshot.snapshots.map((member) => member.source_volume_id).sort()).to.deep.equal([...ids].sort());
     expect(group_snapshot.snapshots.every((member) => member.group_snapshot_id === group_snapshot.group_snapshot_id)).to.equal(true);
     const again = await world.call('CreateVolumeGroupSnapshot', { name: 'g', source_volume_ids: [...ids].reverse() });
-    expect(again.group_snapshot.group_snapshot_id).to.equal(group_snapshot.group_snapshot_id);
+    expect(again.group_snapshot, 'not cut a second time').to.deep.equal(group_snapshot);
     const request = { group_snapshot_id: group_snapshot.group_snapshot_id };
     expect((await world.call('GetVolumeGroupSnapshot', request)).group_snapshot.snapshots).to.have.length(2);
   });
@@ -141,6 +168,45 @@ describe('csi group snapshots', () => {
     });
     expect(refused.message).to.contain('attached on n1');
     expect(world.cluster.find('w1')?.snapshots.size).to.equal(0);
+  });
+
+  for (const [what, isStillThere] of [
+    ['attached', true],
+    ['attached and released', false],
+  ] as const) {
+    it(`of several volumes are dropped when one of them was ${what} while they were cut`, async () => {
+      const ids = [await world.createVolume('v1'), await world.createVolume('w1')].map((volume) => volume.volume_id);
+      const api = fakeApi(world.cluster);
+      const onNode = fakeApi(world.cluster, 'n1');
+      const createSnapshot: typeof api.createSnapshot = async (...args) => {
+        const [{ name }] = args;
+        await onNode.mountVolume({ name, mountId: 'container-1' }, CONTEXT);
+        if (!isStillThere) await onNode.unmountVolume({ name, mountId: 'container-1' }, CONTEXT);
+        return await api.createSnapshot(...args);
+      };
+      const parts = { api: { ...api, createSnapshot }, clock: systemClock, log: silentLogger };
+      const options = { ...CSI_DEFAULTS, defaultDriver: 'shared', vendorVersion: '1' };
+      const controller = { ...parts, catalog: new DriverCatalog(parts), topology: new TopologyMap(options.name, []), options };
+      const made = createGroupSnapshot(controller, { name: 'g', source_volume_ids: ids, parameters: {} }, CONTEXT);
+      expect(toCsiStatus(await made.catch((error: unknown) => error)).code).to.equal('ABORTED');
+      expect(['v1', 'w1'].map((name) => world.cluster.find(name)?.snapshots.size)).to.deep.equal([0, 0]);
+    });
+  }
+
+  it('of several local volumes are refused: nobody can tell whether somebody writes to them meanwhile', async () => {
+    const local = { parameters: { driver: 'local' } };
+    const ids = [await world.createVolume('v1', local), await world.createVolume('w1', local)].map((volume) => volume.volume_id);
+    await world.refused('FAILED_PRECONDITION', 'CreateVolumeGroupSnapshot', { name: 'g', source_volume_ids: ids });
+    expect((await world.call('ListSnapshots')).entries).to.deep.equal([]);
+  });
+
+  it('are not deleted by some of their members', async () => {
+    const ids = [await world.createVolume('v1'), await world.createVolume('w1')].map((volume) => volume.volume_id);
+    const { group_snapshot } = await world.call('CreateVolumeGroupSnapshot', { name: 'g', source_volume_ids: ids });
+    const [member] = group_snapshot.snapshots.map((each) => each.snapshot_id);
+    const request = { group_snapshot_id: group_snapshot.group_snapshot_id, snapshot_ids: [member] };
+    await world.refused('INVALID_ARGUMENT', 'DeleteVolumeGroupSnapshot', request);
+    expect(world.cluster.find('v1')?.snapshots.size).to.equal(1);
   });
 
   it('of one volume are a snapshot, whoever writes', async () => {

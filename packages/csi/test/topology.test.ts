@@ -62,7 +62,12 @@ describe('topology', () => {
   });
 
   it('has no room where no node runs the driver, or where it is not ours', () => {
-    for (const segments of [{ 'csi.test/zone': 'c' }, { 'other.plugin/zone': 'a' }, { 'csi.test/zone': 'nowhere' }]) {
+    for (const segments of [
+      { 'csi.test/zone': 'c' },
+      { 'other.plugin/zone': 'a' },
+      { 'csi.rest/zone': 'a' },
+      { 'csi.test/zone': 'nowhere' },
+    ]) {
       expect(() => places({ requisite: [segments] }), JSON.stringify(segments))
         .to.throw(CsiError)
         .with.property('code', 'RESOURCE_EXHAUSTED');

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import { refusal } from '@volplane/testkit';
-import { block, CsiWorld, MIB, mount, PLAIN } from './support/csi-world.js';
+import type { CsiCode } from '../src/status.js';
+import { fakeDriver, refusal } from '@volplane/testkit';
+import { block, CsiWorld, GLOBAL, LOCAL, MIB, mount, PLAIN } from './support/csi-world.js';
 
 const caps = { volume_capabilities: [mount()] };
 const size = (required: number, limit = 0): object => ({ capacity_range: { required_bytes: required * MIB, limit_bytes: limit * MIB } });
@@ -64,6 +65,80 @@ describe('csi volumes', () => {
       await world.createVolume('v1', { parameters: { colour: 'secret-red' } });
       const refused = await world.refused('ALREADY_EXISTS', 'CreateVolume', { name: 'v1', ...caps, parameters: { colour: 'blue' } });
       expect(refused.message).to.contain('parameter colour').and.not.contain('secret-red');
+    });
+  });
+
+  it('created again with another topology are the same volume when they are global', async () => {
+    const first = await world.createVolume('v1');
+    for (const node of ['n1', 'n2']) {
+      const requirement = { accessibility_requirements: { requisite: [{ segments: { 'csi.volplane.io/node': node } }] } };
+      expect(await world.createVolume('v1', requirement)).to.deep.equal(first);
+    }
+  });
+
+  it('go to another node than the one that is preferred and silent when they are global', async () => {
+    world.cluster.node('n2').state = 'gone';
+    await world.createVolume('v1', {
+      accessibility_requirements: {
+        preferred: [{ segments: { 'csi.volplane.io/node': 'n2' } }, { segments: { 'csi.volplane.io/node': 'n1' } }],
+      },
+    });
+    expect(world.cluster.find('v1')?.node).to.equal('n1');
+  });
+
+  it('in a mode that their driver cannot keep are INVALID_ARGUMENT, and none is made', async () => {
+    const narrow = await CsiWorld.open({
+      nodes: [{ name: 'n1', drivers: [fakeDriver('shared', { accessModes: ['single-node-writer'] })] }],
+    });
+    try {
+      const refused = await narrow.refused('INVALID_ARGUMENT', 'CreateVolume', { name: 'v1', volume_capabilities: [mount(5)] });
+      expect(refused.message).to.contain('cannot keep');
+      expect(narrow.cluster.volumes.size).to.equal(0);
+    } finally {
+      await narrow.close();
+    }
+  });
+
+  describe('made from another', () => {
+    const stiff = fakeDriver('stiff', { expand: false });
+    beforeEach(() => {
+      for (const node of world.cluster.nodes.values()) node.drivers = [GLOBAL, LOCAL, PLAIN, stiff];
+    });
+
+    const refusedCopy = async (driver: string, of: string, code: CsiCode, more: object = {}): Promise<string> => {
+      const { volume_id } = await world.createVolume('source', { parameters: { driver: of } });
+      const request = { name: 'copy', ...caps, parameters: { driver }, volume_content_source: { volume: { volume_id } }, ...more };
+      const { message } = await world.refused(code, 'CreateVolume', request);
+      expect(world.cluster.find('copy', 'n1')).to.equal(undefined);
+      return message;
+    };
+
+    it('by a driver that copies nothing are INVALID_ARGUMENT', async () => {
+      expect(await refusedCopy('plain', 'plain', 'INVALID_ARGUMENT')).to.contain('cannot make a volume from another');
+    });
+
+    it('of another driver are INVALID_ARGUMENT', async () => {
+      expect(await refusedCopy('local', 'shared', 'INVALID_ARGUMENT')).to.contain('belongs to driver shared');
+    });
+
+    it('with a limit below its size are OUT_OF_RANGE', async () => {
+      expect(await refusedCopy('shared', 'shared', 'OUT_OF_RANGE', size(0, 8))).to.contain('the limit is');
+    });
+
+    it('and bigger are OUT_OF_RANGE when the driver cannot grow, and as big are not', async () => {
+      expect(await refusedCopy('stiff', 'stiff', 'OUT_OF_RANGE', size(32))).to.contain('bigger copy');
+      const { volume_id } = await world.createVolume('source', { parameters: { driver: 'stiff' } });
+      const asBig = { ...size(0, 16), volume_content_source: { volume: { volume_id } } };
+      const copy = await world.createVolume('copy', { parameters: { driver: 'stiff' }, ...asBig });
+      expect(copy.capacity_bytes).to.equal(String(16 * MIB));
+    });
+
+    it('by a snapshot that is still being made are UNAVAILABLE', async () => {
+      const { snapshot_id } = await world.createSnapshot('s', await world.createVolume('source'));
+      const snapshots = world.cluster.find('source')?.snapshots;
+      for (const [name, snapshot] of snapshots ?? []) snapshots?.set(name, { ...snapshot, ready: false });
+      await world.refused('UNAVAILABLE', 'CreateVolume', { name: 'copy', ...caps, volume_content_source: { snapshot: { snapshot_id } } });
+      expect(world.cluster.find('copy')).to.equal(undefined);
     });
   });
 
@@ -211,7 +286,7 @@ describe('csi volumes', () => {
   describe('expanded', () => {
     it('have exactly the size asked for, and no step left for the node', async () => {
       const { volume_id } = await world.createVolume('v1', size(16));
-      expect(await world.call('ControllerExpandVolume', { volume_id, ...size(20) })).to.deep.equal({
+      expect(await world.call('ControllerExpandVolume', { volume_id, ...size(20, 32) })).to.deep.equal({
         capacity_bytes: String(20 * MIB),
         node_expansion_required: false,
       });
@@ -220,6 +295,12 @@ describe('csi volumes', () => {
     it('to what they have already are left alone', async () => {
       const { volume_id } = await world.createVolume('v1', size(16));
       expect((await world.call('ControllerExpandVolume', { volume_id, ...size(8) })).capacity_bytes).to.equal(String(16 * MIB));
+    });
+
+    it('by a driver that cannot are INVALID_ARGUMENT', async () => {
+      const { volume_id } = await world.createVolume('v1', { parameters: { driver: 'plain' } });
+      const refused = await world.refused('INVALID_ARGUMENT', 'ControllerExpandVolume', { volume_id, ...size(32) });
+      expect(refused.message).to.contain('cannot expand');
     });
 
     it('below what they have are OUT_OF_RANGE', async () => {
@@ -262,6 +343,17 @@ describe('csi volumes', () => {
     it('created again are found on whatever node they live', async () => {
       const first = await world.createVolume('v1', { ...local, accessibility_requirements: { requisite: [on('n2')] } });
       expect((await world.createVolume('v1', local)).volume_id).to.equal(first.volume_id);
+      const again = { ...local, accessibility_requirements: { requisite: [on('n1'), on('n2')] } };
+      expect((await world.createVolume('v1', again)).volume_id).to.equal(first.volume_id);
+    });
+
+    it('are not taken for one of that name and another driver on another node', async () => {
+      const other = fakeDriver('other', { scope: 'local' });
+      for (const node of world.cluster.nodes.values()) node.drivers = [LOCAL, other];
+      const there = { parameters: { driver: 'other' }, accessibility_requirements: { requisite: [on('n2')] } };
+      await world.createVolume('v1', there);
+      const here = await world.createVolume('v1', { ...local, accessibility_requirements: { requisite: [on('n1')] } });
+      expect(here.volume_id).to.match(/:n1$/);
     });
 
     it('created again from elsewhere are ALREADY_EXISTS', async () => {
@@ -277,6 +369,12 @@ describe('csi volumes', () => {
         accessibility_requirements: { preferred: [on('n1'), on('n2')], requisite: [on('n1'), on('n2')] },
       });
       expect(volume.volume_id).to.match(/:n2$/);
+    });
+
+    it('go to the next node when one was cordoned meanwhile', async () => {
+      world.cluster.fail('createVolume', refusal('NODE_CORDONED'));
+      await world.createVolume('v1', local);
+      expect(world.cluster.volumes.size).to.equal(1);
     });
 
     it('go to no other node when the outcome on one is unknown', async () => {
@@ -314,6 +412,33 @@ describe('csi volumes', () => {
       expect(volume.accessible_topology).to.deep.equal([{ segments: { 'csi.volplane.io/zone': 'b' } }]);
       expect(world.cluster.find('v1')?.node).to.equal('n2');
     });
+  });
+
+  it('have the capacity told of nodes that offer the driver and answer, and no more for one volume than one node has', async () => {
+    const zone = { zone: 'a' };
+    const nodes = ['n1', 'n2', 'n3', 'n4', 'n5'].map((name, index) => ({
+      name,
+      labels: zone,
+      drivers: name === 'n4' ? [GLOBAL] : [GLOBAL, LOCAL],
+      capacityBytes: (index + 1) * 10 * MIB,
+    }));
+    const large = await CsiWorld.open({ nodes });
+    try {
+      large.cluster.node('n5').state = 'gone';
+      const topology = { accessible_topology: { segments: { 'csi.volplane.io/zone': 'a' } } };
+      const told = async (driver: string): Promise<readonly unknown[]> => {
+        const answer = await large.call('GetCapacity', { parameters: { driver }, ...topology });
+        return [answer.available_capacity, answer.maximum_volume_size?.value];
+      };
+      expect(await told('local')).to.deep.equal([60 * MIB, 30 * MIB].map(String));
+      large.cluster.fail('getCapacity', refusal('NODE_UNAVAILABLE'));
+      expect(await told('local'), 'without the first').to.deep.equal([50 * MIB, 30 * MIB].map(String));
+      large.cluster.fail('getCapacity', refusal('DRIVER_UNAVAILABLE'), 3);
+      expect(await told('local')).to.deep.equal(['0', undefined]);
+      expect((await told('shared'))[0], 'the same storage seen from each').to.equal(String(10 * MIB));
+    } finally {
+      await large.close();
+    }
   });
 
   it('have capacity told for a driver, a topology, and not for what cannot be', async () => {

@@ -217,14 +217,16 @@ function readBody(request: IncomingMessage, bytesMax: number, dropRest: boolean)
 
 /** @returns whether the whole answer was handed to the connection */
 function send(response: ServerResponse, status: number, body: unknown): Promise<boolean> {
-  if (response.destroyed) return Promise.resolve(false);
+  const { socket } = response;
+  if (response.destroyed || socket === null) return Promise.resolve(false);
   const text = encode(body);
   return new Promise((resolve) => {
-    response.once('close', () => {
-      resolve(response.writableFinished);
+    // Node says so too of an answer whose connection broke under it. Asked before Node's own listener, which may end the connection.
+    response.prependOnceListener('finish', () => {
+      resolve(!socket.destroyed);
     });
-    response.once('finish', () => {
-      resolve(true);
+    response.once('close', () => {
+      resolve(false);
     });
     // What is left of a body that was not read whole must not be taken for the next call.
     if (status === 413) response.shouldKeepAlive = false;

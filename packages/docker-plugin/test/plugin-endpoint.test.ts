@@ -2,12 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { request, type IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger, systemClock } from '@volplane/base';
-import { waitFor } from '@volplane/testkit';
+import { silentLogger } from '@volplane/base';
+import { ManualClock, waitFor } from '@volplane/testkit';
 import { expect } from 'chai';
 import { PluginEndpoint } from '../src/plugin-endpoint.js';
 import { VOLUME_PROTOCOL, type Method, type PluginRequest } from '../src/protocol.js';
-import { callPlugin } from './plugin-client.js';
+import { callPlugin, preparePluginCall } from './plugin-client.js';
 
 /** What bounds a caller, whatever the calls do. */
 describe('plugin endpoint', () => {
@@ -15,32 +15,43 @@ describe('plugin endpoint', () => {
   let socket: string;
   let endpoint: PluginEndpoint<Method, PluginRequest>;
   let handled: string[];
+  let signals: AbortSignal[];
+  let undelivered: number;
+  let clock: ManualClock;
   let release: () => void;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'volplane-endpoint-'));
     socket = join(folder, 'plugin.sock');
     handled = [];
+    signals = [];
+    undelivered = 0;
+    clock = new ManualClock();
     const held = new Promise<void>((resolve) => {
       release = resolve;
     });
     endpoint = await PluginEndpoint.open({
       name: 'plugin',
       protocol: VOLUME_PROTOCOL,
-      handle: async (method, { name }) => {
+      handle: async (method, { name }, { signal }) => {
         handled.push(`${method} ${name}`);
+        signals.push(signal);
         if (name === 'hung') await held;
-        return { answer: {} };
+        // More than connections hold that nobody reads.
+        const answer = name === 'large' ? { Text: 'x'.repeat(64 * 2 ** 20) } : {};
+        return { answer, undelivered: () => (undelivered += 1) };
       },
       listen: { path: socket },
-      clock: systemClock,
+      clock,
       log: silentLogger,
     });
   });
 
   afterEach(async () => {
     release();
-    await endpoint.close(1_000);
+    const closed = endpoint.close(1_000);
+    await clock.advance(1_000);
+    await closed;
     await rm(folder, { recursive: true });
   });
 
@@ -93,21 +104,55 @@ describe('plugin endpoint', () => {
       () => 'cut',
     );
     await waitFor(() => handled.length === 1, { what: 'the call has begun' });
-    await endpoint.close(1);
+    const closed = endpoint.close(1);
+    await clock.advance(1);
+    await closed;
     expect(await hung).to.equal('cut');
+  });
+
+  it('tells a call that its caller is gone, or that its time is over', async () => {
+    const leaving = preparePluginCall(socket, 'VolumeDriver.Path');
+    leaving.promise.catch(() => undefined);
+    leaving.send({ Name: 'hung' });
+    await waitFor(() => handled.length === 1, { what: 'the call has begun' });
+    leaving.destroy();
+    await waitFor(() => signals[0]?.aborted === true, { what: 'it is told' });
+    const late = path('hung');
+    await waitFor(() => handled.length === 2, { what: 'the next has begun' });
+    await clock.advance(60_000);
+    expect((await late).body['Err']).to.contain('[DEADLINE_EXCEEDED]');
+    expect(signals[1]?.aborted).to.equal(true);
+    release();
+    await waitFor(() => undelivered === 2, { what: 'what they did is taken back' });
+  });
+
+  it('takes back what was answered and not read to its end, and nothing else', async () => {
+    await path('data');
+    await headersOf(JSON.stringify({ Name: 'data' }), { Connection: 'close' });
+    await new Promise<void>((resolve, reject) => {
+      const outgoing = post({});
+      outgoing.once('error', reject).once('response', () => {
+        outgoing.destroy();
+        resolve();
+      });
+      outgoing.end(JSON.stringify({ Name: 'large' }));
+    });
+    await waitFor(() => undelivered > 0, { what: 'it is taken back' });
+    expect(undelivered).to.equal(1);
   });
 
   function post(headers: Record<string, string>): ReturnType<typeof request> {
     return request({ socketPath: socket, method: 'POST', path: '/VolumeDriver.Path', headers: { Connection: 'keep-alive', ...headers } });
   }
 
-  function headersOf(body: string): Promise<IncomingHttpHeaders> {
+  function headersOf(body: string, headers: Record<string, string> = {}): Promise<IncomingHttpHeaders> {
     return new Promise((resolve, reject) => {
-      const outgoing = post({});
+      const outgoing = post(headers);
       outgoing.once('error', reject).once('response', (response) => {
-        resolve(response.headers);
-        response.resume();
-        outgoing.destroy();
+        response.resume().once('end', () => {
+          resolve(response.headers);
+          outgoing.destroy();
+        });
       });
       outgoing.end(body);
     });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { silentLogger, type Logger } from '@volplane/base';
 import type { VolumeName } from '@volplane/domain';
 import type { DriverVolume } from '@volplane/ports';
-import { contractUid, contractVolume, makeTestFolder, rejection, type TestFolder } from '@volplane/testkit';
+import { contractUid, contractVolume, makeTestFolder, refusal, rejection, type TestFolder } from '@volplane/testkit';
 import { expect } from 'chai';
 import { FileThreads } from '../src/files/file-threads.js';
 import type { FileCall, FileRunner } from '../src/files/file-call.js';
@@ -79,6 +79,14 @@ describe('folders of volumes on a disk whose syncs fail', () => {
     });
   }
 
+  it('says that a create has come to its end only once that is durable', async () => {
+    await folders.create(volume, 'data folder');
+    syncFault = 'EIO';
+    expect((await rejection(folders.isMade(volume))).reason).to.equal('DRIVER_UNAVAILABLE');
+    syncFault = undefined;
+    expect(await folders.isMade(volume)).to.equal(true);
+  });
+
   it('answers a remove only once it is durable, also one that is repeated', async () => {
     await folders.create(volume, 'data folder');
     syncFault = 'EIO';
@@ -150,6 +158,10 @@ describe('folders of volumes', () => {
     expect((await rejection(folders.create(volume, failing))).reason).to.equal('NO_CAPACITY');
     expect(await staged()).to.deep.equal([]);
     await folders.create(volume, { work: () => folders.create(volume, 'data folder') });
+    expect(await staged()).to.deep.equal([]);
+    await folders.remove(volume, CALM);
+    // In one convoy both are staged before one of them wins.
+    await Promise.all([1, 2].map(() => folders.create(volume, 'data folder')));
     expect(await staged()).to.deep.equal([]);
     await folders.create(volume, 'data folder');
     await folders.remove(volume, CALM);
@@ -227,7 +239,11 @@ describe('folders of volumes', () => {
     await writeFile(join(folder.path, 'not a name', 'volume.json'), await readFile(join(folder.path, 'v00', 'volume.json')));
     expect((await folders.list(1_000)).map(({ name }) => name).sort()).to.deep.equal(names);
     expect(warnings).to.deep.equal(['volume folder skipped']);
-    expect(await folders.list(5)).to.have.length(5);
+    let looks = 0;
+    const threads = new FileThreads();
+    const counting: FileRunner = { run: (...args) => ((looks += 1), threads.run(...args)) };
+    expect(await open({ files: () => counting }).list(5)).to.have.length(5);
+    expect(looks, 'no more than one convoy of markers is read').to.be.below(65);
   });
 
   it('make their root with the mode that they are given, and show nobody what is half made or removed', async () => {
@@ -256,6 +272,52 @@ describe('folders of volumes', () => {
     };
     await open().create(volume, 'data folder');
     expect((await rejection(open({ files: () => refusing }).remove(volume, CALM))).reason).to.equal('DRIVER_FAILED');
+  });
+
+  /** Real files, but for the first of these calls that is run. */
+  const failingOnce = (what: 'read-file' | 'write-file' | 'move', code: string): FileRunner => {
+    const threads = new FileThreads();
+    let isSpent = false;
+    return {
+      run(script, values) {
+        const round = script.findIndex((calls) => calls.some((call) => call.do === what));
+        if (isSpent || round === -1) return threads.run(script, values);
+        isSpent = true;
+        const syscall = { 'read-file': 'open', 'write-file': 'write', move: 'rename' }[what];
+        return Promise.resolve({
+          values: [],
+          fault: { round, code, message: code, syscall, path: '' },
+        });
+      },
+    };
+  };
+
+  it('whose marker cannot be read now are nobody else, and not gone', async () => {
+    await open().create(volume, 'data folder');
+    expect((await rejection(open({ files: () => failingOnce('read-file', 'EIO') }).look(volume))).reason).to.equal('DRIVER_UNAVAILABLE');
+  });
+
+  for (const [what, code, reason] of [
+    ['write-file', 'ENOSPC', 'NO_CAPACITY'],
+    ['move', 'EIO', 'DRIVER_UNAVAILABLE'],
+  ] as const) {
+    it(`are not passed for taken by somebody else when their create ends with ${code}`, async () => {
+      expect((await rejection(open({ files: () => failingOnce(what, code) }).create(volume, 'data folder'))).reason).to.equal(reason);
+    });
+  }
+
+  it('that are removed while they are looked at are absent, not somebody else', async () => {
+    expect(await open({ files: () => failingOnce('read-file', 'ENOENT') }).look(volume)).to.deep.equal({ kind: 'absent' });
+  });
+
+  it('tell why a create failed, also when what it had staged cannot be taken away', async () => {
+    const threads = new FileThreads();
+    const keeping: FileRunner = {
+      run: (script, values) =>
+        script.flat().some((call) => call.do === 'remove-tree') ? Promise.reject(refusal('OVERLOADED')) : threads.run(script, values),
+    };
+    const failing: Fill = { work: () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' })) };
+    expect((await rejection(open({ files: () => keeping }).create(volume, failing))).reason).to.equal('NO_CAPACITY');
   });
 
   it('tell a storage that does not answer from one that says no', async () => {

@@ -145,7 +145,7 @@ export class FileJournal implements Journal {
 
   /** When all that can run now has run, so that what it writes shares a system call. A compaction appends what came meanwhile. */
   #planAppend(): void {
-    if (this.#appendPlanned || this.#compacting) return;
+    if (this.#appendPlanned) return;
     this.#appendPlanned = true;
     process.nextTick(() => {
       this.#appendPlanned = false;

@@ -1,4 +1,6 @@
+import { openPaths, watchHandles } from '@volplane/testkit';
 import { expect } from 'chai';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,6 +63,24 @@ describe('atomic file', () => {
     const error: unknown = await writeFileAtomic(path, 'x').catch((thrown: unknown) => thrown);
     expect(error).to.have.property('code', 'EISDIR');
     expect(await readdir(folder)).to.deep.equal(['taken']);
+  });
+
+  it('makes the content durable before it has its name, and the name before it answers, and closes both', async () => {
+    const path = join(folder, 'state.json');
+    await writeFileAtomic(path, 'old');
+    const seen: unknown[] = [];
+    const end = await watchHandles(path, (call) => seen.push([call.call, call.path, readFileSync(path, 'utf8'), readdirSync(folder)]));
+    try {
+      await writeFileAtomic(path, 'new');
+    } finally {
+      end();
+    }
+    expect(seen).to.deep.equal([
+      ['sync', `${path}.tmp`, 'old', ['state.json', 'state.json.tmp']],
+      ['sync', folder, 'new', ['state.json']],
+    ]);
+    const open = await openPaths();
+    for (const closed of [folder, path, `${path}.tmp`]) expect(open).not.to.include(closed);
   });
 
   it('refuses to sync what is not a folder', async () => {

@@ -2,11 +2,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { silentLogger, systemRandom, type Logger } from '@volplane/base';
 import { JOURNAL_LIMITS } from '@volplane/ports';
-import { gate, journalContract, ManualClock, rejection, waitFor } from '@volplane/testkit';
+import { gate, journalContract, ManualClock, openPaths, rejection, waitFor, watchHandles } from '@volplane/testkit';
 import { expect } from 'chai';
 import { FileJournal, type FileJournalOptions } from '../src/file-journal.js';
 import { encodeChanges, encodeHeader, encodeRecord, parseJournal } from '../src/journal-format.js';
@@ -70,6 +70,28 @@ describe('file journal', () => {
     expect((await stat(folder)).mode & 0o777).to.equal(0o700);
     expect((await stat(join(folder, 'journal'))).mode & 0o777).to.equal(0o600);
     folder = join(folder, '..', '..');
+  });
+
+  it('is durable with its folder before it answers', async () => {
+    const parent = folder;
+    folder = join(parent, 'new');
+    const seen: string[] = [];
+    const end = await watchHandles(fileURLToPath(import.meta.url), ({ call, path }) => seen.push(`${call} ${relative(parent, path)}`));
+    try {
+      await own();
+    } finally {
+      end();
+    }
+    expect(seen).to.deep.equal(['sync ', 'sync new/journal.tmp', 'sync new', 'truncate new/journal', 'sync new/journal']);
+    folder = parent;
+  });
+
+  it('refuses a value that is no JSON, which would delete its key', async () => {
+    const journal = await own();
+    await journal.write({ key: 1 });
+    const refused: unknown = await journal.write({ key: () => 2 }).catch((error: unknown) => error);
+    expect(refused).to.be.an('error');
+    expect(journal.get('key')).to.equal(1);
   });
 
   it('has every acknowledged write after kill -9, again and again', async () => {
@@ -164,10 +186,11 @@ describe('file journal', () => {
     expect(warnings).to.deep.equal([['end of the journal cut off, a crash had torn it', lastLineBytes(whole) - 3]]);
     await torn.write({ c: 3 });
     await torn.close();
-    expect([...(await own()).entries('')]).to.deep.equal([
+    expect([...(await own({ log })).entries('')]).to.deep.equal([
       ['a', 1],
       ['c', 3],
     ]);
+    expect(warnings, 'of a whole one').to.have.length(1);
   });
 
   it('never brings back a write of a torn batch', async () => {
@@ -336,6 +359,10 @@ describe('file journal', () => {
       await journal.write({ d: 1 }, 'kept');
       await clock.advance(1_000);
       expect(disk.syncs()).to.equal(2);
+      await journal.write({ e: 1 }, 'kept');
+      await journal.write({ f: 1 });
+      await clock.advance(1_000);
+      expect(disk.syncs(), 'one served both').to.equal(3);
     });
 
     it('syncs once with the last synced write what was kept before it, and again what was kept during that sync', async () => {
@@ -369,7 +396,8 @@ describe('file journal', () => {
 
     it('fails for good when the disk fails, and the next process has what was acknowledged', async () => {
       const disk = heldDisk((sync) => (sync === 2 ? Promise.reject(new Error('planted')) : Promise.resolve()));
-      const journal = await open({ ...disk });
+      const errors: string[] = [];
+      const journal = await open({ ...disk, log: { ...silentLogger, error: (message) => errors.push(message) } });
       await journal.write({ kept: true });
       const failing = [rejection(journal.write({ a: 1 })), rejection(journal.write({ b: 1 }))];
       expect((await Promise.all(failing)).map(({ reason }) => reason)).to.deep.equal(['DISK_FAILED', 'DISK_FAILED']);
@@ -377,6 +405,7 @@ describe('file journal', () => {
       expect(later.reason).to.equal('DISK_FAILED');
       expect(later.cause).to.have.property('message', 'planted');
       expect(await rejection(journal.failed)).to.equal(later);
+      expect(errors).to.deep.equal(['journal failed']);
       expect(disk.syncs()).to.equal(2);
       await journal.close();
       const next = await own();
@@ -392,11 +421,80 @@ describe('file journal', () => {
     });
 
     it('asks a disk that has failed for nothing more, and closes', async () => {
+      const clock = new ManualClock();
       const disk = heldDisk(() => Promise.reject(new Error('planted')));
-      const journal = await own({ ...disk });
+      const journal = await own({ ...disk, clock });
       expect((await rejection(journal.write({ a: 1 }))).reason).to.equal('DISK_FAILED');
+      await clock.advance(10_000);
       await journal.close();
       expect(disk.syncs()).to.equal(1);
+    });
+
+    it('answers what comes while it compacts once that is in the new file, durable if that was asked for', async () => {
+      const held = gate();
+      const disk = heldDisk(() => Promise.resolve());
+      let opens = 0;
+      const openLog: typeof openLogFile = async (path, sizeBytes) => {
+        opens += 1;
+        if (opens === 2) await held.opened;
+        return await disk.openLog(path, sizeBytes);
+      };
+      const journal = await own({ openLog });
+      const path = join(folder, 'journal');
+      const openHere = async (): Promise<readonly string[]> => (await openPaths()).filter((each) => each.startsWith(path));
+      await Promise.all(Array.from({ length: 12 }, (_, number) => journal.write({ [`large/${String(number)}`]: 'x'.repeat(100_000) })));
+      await waitFor(() => opens === 2, { what: 'it compacts' });
+      const answered: string[] = [];
+      const late = (['synced', 'kept'] as const).map((grade) => journal.write({ [grade]: 1 }, grade).then(() => answered.push(grade)));
+      expect(keysOf(await readFile(path))).not.to.include.members(['synced', 'kept']);
+      expect(answered).to.deep.equal([]);
+      const syncs = disk.syncs();
+      held.open();
+      await Promise.all(late);
+      expect(answered).to.deep.equal(['kept', 'synced']);
+      expect(disk.syncs()).to.equal(syncs + 1);
+      // The file is as large as what it holds: what comes now is no reason to compact again.
+      for (const number of [1, 2]) await journal.write({ number });
+      expect(opens).to.equal(2);
+      expect(await openHere()).to.deep.equal([path]);
+      await journal.close();
+      expect(await openHere()).to.deep.equal([]);
+      expect(keysOf(await readFile(path))).to.include.members(['large/0', 'large/11', 'synced', 'kept']);
+    });
+
+    it('numbers anew what follows a compaction, so that a tear in it is told from a loss', async () => {
+      const clock = new ManualClock();
+      const disk = heldDisk(() => Promise.resolve());
+      let opens = 0;
+      const openLog: typeof openLogFile = async (path, sizeBytes) => {
+        opens += 1;
+        return await disk.openLog(path, sizeBytes);
+      };
+      const journal = await open({ openLog, clock });
+      // Kept writes alone: they wait for no clock either once they are too many.
+      for (let number = 0; number < 12; number += 1) await journal.write({ large: 'x'.repeat(100_000) }, 'kept');
+      await waitFor(() => opens === 2, { what: 'it has compacted' });
+      for (let number = 0; number < 2; number += 1) await journal.write({ large: 'x'.repeat(100_000) });
+      expect(opens, 'what was written before counts no more').to.equal(2);
+      for (const key of ['b', 'c', 'd']) await journal.write({ [key]: 1 }, 'kept');
+      const path = join(folder, 'journal');
+      const content = await readFile(path, 'utf8');
+      await journal.close();
+      await writeFile(path, content.replace('"b"', '"x"'));
+      expect([...(await own()).entries('')].map(([key]) => key)).to.deep.equal(['large']);
+    });
+
+    it('answers with a compaction what was written during the sync before it', async () => {
+      const first = gate();
+      const disk = heldDisk((sync) => (sync === 1 ? first.opened : Promise.resolve()));
+      const journal = await own({ ...disk });
+      const large = Array.from({ length: 12 }, (_, number) => journal.write({ [String(number)]: 'x'.repeat(100_000) }));
+      await waitFor(() => disk.syncs() === 1, { what: 'a sync is on its way' });
+      const late = journal.write({ late: 1 });
+      await journal.write({ kept: 1 }, 'kept');
+      first.open();
+      await Promise.all([...large, late]);
+      expect(disk.syncs(), 'the new file is durable').to.equal(1);
     });
 
     it('tells every write of a batch that the file does not take', async () => {

@@ -39,3 +39,4 @@ export { fakeApi } from './fake-api.js';
 export { FakeCluster, fakeDriver, refusal, type FakeNode, type NodeRecord, type VolumeRecord } from './fake-cluster.js';
 export { MemoryDisk, MemoryJournal, type MemoryJournalHooks } from './memory-journal.js';
 export { watch, type Watched } from './watched.js';
+export { openPaths, watchHandles } from './watched-handles.js';

@@ -16,8 +16,6 @@ export async function expandVolume(
   const wanted = requiredBytes ?? limitBytes;
   if (wanted === undefined) throw new CsiError('INVALID_ARGUMENT', 'capacity_range is missing');
   const view = await getVolume(controller.api, request.volume_id, context);
-  const { info } = await controller.catalog.get(view.driver, context);
-  if (!info.capabilities.expand) throw new CsiError('INVALID_ARGUMENT', `driver ${view.driver} cannot expand volume ${view.name}`);
   const present = view.sizeBytes ?? 0;
   if (limitBytes !== undefined && present > limitBytes) {
     throw new CsiError('OUT_OF_RANGE', `volume ${view.name} has ${present} bytes and is never shrunk, the limit is ${limitBytes}`);

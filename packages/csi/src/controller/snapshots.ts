@@ -2,7 +2,7 @@ import { AppError, hasReason } from '@volplane/base';
 import { ownEntry, type SnapshotView, type StringMap, type VolumeView } from '@volplane/domain';
 import type { CallContext, VolumesApi } from '@volplane/engine';
 import { parseMaxEntries, requireMap, requireName, requireText, toTimestamp } from '../field-codec.js';
-import { groupIdOf, internalName, parseSnapshotId, snapshotIdOf } from '../ids.js';
+import { groupIdOf, internalName, snapshotIdOf } from '../ids.js';
 import type { CreateSnapshotRequest, ListSnapshotsRequest, ListSnapshotsResponse, SnapshotIdRequest, WireSnapshot } from '../messages.js';
 import { isAtLeast } from '../spec-level.js';
 import { CsiError } from '../status.js';
@@ -33,16 +33,13 @@ export async function createSnapshot(
   };
 }
 
-/** Cuts a snapshot of the volume, or finds it cut. @throws CsiError INVALID_ARGUMENT when the driver cannot */
+/** Cuts a snapshot of the volume, or finds it cut. */
 export async function takeSnapshot(
   controller: ControllerContext,
   view: VolumeView,
   name: string,
   context: CallContext,
 ): Promise<SnapshotView> {
-  const { info } = await controller.catalog.get(view.driver, context);
-  if (!info.capabilities.snapshot)
-    throw new CsiError('INVALID_ARGUMENT', `driver ${view.driver} has no snapshots, so volume ${view.name} has none`);
   const after = await controller.api.createSnapshot({ ...refOf(view), snapshot: name }, context);
   const made = ownEntry(after.snapshots, name);
   if (made === undefined)
@@ -154,14 +151,8 @@ export function toWireSnapshot(controller: Pick<ControllerContext, 'topology' | 
   };
 }
 
-/** @throws CsiError ALREADY_EXISTS when another volume has a snapshot of this name, OUT_OF_RANGE when the id would be too long */
+/** @throws CsiError ALREADY_EXISTS when another volume has a snapshot of this name */
 async function requireFreeName(api: VolumesApi, name: string, csiName: string, view: VolumeView, context: CallContext): Promise<void> {
-  if (
-    snapshotIdOf({ name, volumeUid: view.uid, scope: view.scope, node: view.node }) === undefined ||
-    parseSnapshotId(`${name}@${'0'.repeat(16)}`) === undefined
-  ) {
-    throw new CsiError('OUT_OF_RANGE', `snapshot ${JSON.stringify(csiName)} on ${view.node} has too long a name for a CSI snapshot id`);
-  }
   const page = await api.listSnapshots({ filter: { names: [name] } }, context);
   const other = page.snapshots.find((snapshot) => snapshot.volumeUid !== view.uid);
   if (other === undefined) return;

@@ -33,6 +33,8 @@ export interface CsiWorldOptions {
   readonly limits?: CsiServerOptions['limits'];
   /** Serve the Node service too, for the first node; default true. */
   readonly withNode?: boolean;
+  /** Where faults are told; default: the output of the test run. */
+  readonly log?: Logger;
   /** Go on with these: a plugin that was started again. */
   readonly cluster?: FakeCluster;
   readonly host?: FakeNodeHost;
@@ -55,7 +57,6 @@ export class CsiWorld {
   private constructor(parts: { cluster: FakeCluster; host: FakeNodeHost; server: CsiServer; folder: string }) {
     this.cluster = parts.cluster;
     this.host = parts.host;
-    this.host = parts.host;
     this.server = parts.server;
     this.folder = parts.folder;
     this.client = new CsiClient(parts.server.path);
@@ -76,7 +77,7 @@ export class CsiWorld {
       options: { ...CSI_DEFAULTS, vendorVersion: '1.2.3', defaultDriver: 'shared', topologyLabels: ['zone'], ...world.options },
       clock: systemClock,
       random: systemRandom,
-      log: LOUD_ABOUT_FAULTS,
+      log: world.log ?? LOUD_ABOUT_FAULTS,
       controller: { api: hanging(fakeApi(cluster), { listDrivers: world.hangingDrivers, mountVolume: world.hangingMounts }) },
       ...(world.withNode === false
         ? {}

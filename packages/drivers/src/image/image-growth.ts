@@ -1,5 +1,5 @@
 import { AppError } from '@volplane/base';
-import { findMount, growLoopDevice } from '@volplane/host';
+import { findMount, growLoopDevice, isReadOnly } from '@volplane/host';
 import type { DriverContext } from '../driver-context.js';
 import { blockDevice } from './block-access.js';
 import { growIdleExt4, growMounted, mayGrowMountedExt4 } from './image-file.js';
@@ -10,8 +10,10 @@ type Image = Omit<MountedImage, 'fsType'>;
 
 /** Why the volume cannot grow now, asked before anything is done; undefined = it can. */
 export async function growthFault(context: DriverContext, image: Image, content: ImagePlan['content']): Promise<string | undefined> {
-  if (content !== 'ext4' || findMount(await context.mounts.table(), image.target) === undefined || (await mayGrowMountedExt4()))
-    return undefined;
+  const entry = findMount(await context.mounts.table(), image.target);
+  if (content === 'block' || entry === undefined) return undefined;
+  if (isReadOnly(entry)) return 'it is mounted read-only: unmount it first, or mount it for writing';
+  if (content !== 'ext4' || (await mayGrowMountedExt4())) return undefined;
   return 'growing a mounted ext4 needs the right CAP_SYS_RESOURCE, which the agent does not have here: unmount it first, or use xfs';
 }
 

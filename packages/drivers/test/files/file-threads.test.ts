@@ -238,6 +238,27 @@ describe('threads for files', () => {
     expect((await thread.run([[{ do: 'hold-folder', path: at('file') }]])).fault?.code).to.equal('ENOTDIR');
   });
 
+  it('tells what the sync of a folder says that it holds', async () => {
+    // The file system of processes syncs nothing.
+    const path = '/proc/self';
+    const { fault } = await thread.run([[{ do: 'hold-folder', path }], [{ do: 'sync-folder', path }]]);
+    expect(fault).to.include({ round: 1, code: 'EINVAL', syscall: 'fsync' });
+  });
+
+  it('keeps nothing open of what it writes, syncs and reads, and finds nothing in a folder that is not there', async () => {
+    const opened = async (): Promise<number> => (await readdir('/proc/self/fd')).length;
+    const before = await opened();
+    const calls: readonly FileCall[] = [
+      write('a'),
+      { do: 'sync-file', path: at('a') },
+      { do: 'read-file', path: at('a'), bytesMax: 100 },
+      { do: 'sync-folder', path: folder.path },
+      { do: 'find-names', path: at('gone'), prefix: '' },
+    ];
+    expect(await thread.run([calls])).to.deep.equal({ values: ['a', ''] });
+    expect(await opened()).to.equal(before);
+  });
+
   it('says that it cannot tell what was done when its thread ends, and goes on with another', async () => {
     const own = new FileThreads();
     const [lost, other] = await Promise.all([rejection(own.run(null as never)), rejection(own.run([[write('a')]]))]);

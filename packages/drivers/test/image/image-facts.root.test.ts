@@ -264,6 +264,23 @@ describe('image driver', () => {
       await driver.remove(raw, CALM);
     });
 
+    it('leaves a device to those who have it open, and is not unmounted while one is open by whatever name', async () => {
+      const driver = make();
+      await driver.create(raw, CALM);
+      const path = await driver.mount(raw, { mode: 'rw' }, CALM);
+      const [loop = ''] = await loopsBelow(folder.path);
+      const device = await open(path, 'r+');
+      for (const mode of ['rw', 'ro'] as const) expect(await driver.mount(raw, { mode }, CALM)).to.equal(path);
+      await device.write('blocks', 0);
+      await device.sync();
+      await device.close();
+      const byName = await open(loop, 'r');
+      expect((await rejection(driver.unmount(raw, CALM))).message).to.contain('is open');
+      await byName.close();
+      await driver.unmount(raw, CALM);
+      expect(await loopsBelow(folder.path)).to.deep.equal([]);
+    });
+
     it('grows the device while it is handed out, and cannot be cut off', async () => {
       const driver = make();
       await driver.create(raw, CALM);

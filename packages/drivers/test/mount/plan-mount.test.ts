@@ -139,6 +139,9 @@ describe('options of volumes of the mount driver', () => {
       }),
     );
     expect(unknown.failure).to.deep.include({ reason: 'INVALID_OPTION', fields: { option: 'typo' } });
+    expect(() => {
+      checkVolumeOptions(driver, { path: 'a,suid' });
+    }).to.throw('holds a character');
   });
 
   it('takes no value that would leave its place', () => {

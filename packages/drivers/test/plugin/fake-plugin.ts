@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 /** What a method does instead of its work. `crash`: cuts the connection. `hang`: never answers. `late`: only after `until`. Text: the raw body of a 200. */
 export type PluginFault =
@@ -22,6 +23,8 @@ export class FakePlugin {
   readonly faults = new Map<string, PluginFault>();
   /** Calls a method still answers before its fault. */
   readonly faultsAfter = new Map<string, number>();
+  /** Keeps half a volume of each create, and says no. */
+  leavesHalf = false;
   readonly volumes: Map<string, { readonly options: Readonly<Record<string, string>>; mounts: number }>;
   readonly calls: { readonly method: string; readonly body: string }[] = [];
 
@@ -58,6 +61,10 @@ export class FakePlugin {
     this.#server.close();
     this.#server.closeAllConnections();
     await closed;
+  }
+
+  async connections(): Promise<number> {
+    return await promisify((done: (error: Error | null, count: number) => void) => this.#server.getConnections(done))();
   }
 
   countOf(method: string): number {
@@ -101,7 +108,7 @@ export class FakePlugin {
         if (volume !== undefined) return { Err: `volume ${name} exists` };
         await mkdir(join(this.#storage, name), { recursive: true });
         this.volumes.set(name, { options, mounts: 0 });
-        return {};
+        return this.leavesHalf ? { Err: 'quota exceeded' } : {};
       case 'Remove':
         if (volume === undefined) return none;
         if (volume.mounts > 0) return { Err: `volume ${name} is mounted` };

@@ -1,8 +1,12 @@
 import { systemClock, systemRandom } from '@volplane/base';
 import { makeTestFolder, rejection, waitFor, type TestFolder } from '@volplane/testkit';
 import { expect } from 'chai';
-import { PluginClient } from '../../src/plugin/plugin-client.js';
+import { PluginClient, type PluginClientOptions } from '../../src/plugin/plugin-client.js';
 import { FakePlugin } from './fake-plugin.js';
+
+function optionsOf(plugin: FakePlugin): PluginClientOptions {
+  return { name: 'fake', address: { kind: 'unix', path: plugin.socket }, clock: systemClock, random: systemRandom };
+}
 
 describe('plugin client', () => {
   let folder: TestFolder;
@@ -12,7 +16,7 @@ describe('plugin client', () => {
   beforeEach(async () => {
     folder = await makeTestFolder();
     plugin = await FakePlugin.start(folder.path);
-    client = new PluginClient({ name: 'fake', address: { kind: 'unix', path: plugin.socket }, clock: systemClock, random: systemRandom });
+    client = new PluginClient(optionsOf(plugin));
   });
 
   afterEach(async () => {
@@ -68,6 +72,32 @@ describe('plugin client', () => {
     stop.abort();
     expect((await Promise.all(hung)).map(({ reason }) => reason)).to.deep.equal(Array(64).fill('CANCELLED'));
     expect((await client.call('VolumeDriver.List', {})).volumes).to.deep.equal([]);
+  });
+
+  it('repeats no read that was not answered in time, and cuts its connection', async () => {
+    const hasty = new PluginClient({ ...optionsOf(plugin), timeoutsMs: { 'VolumeDriver.Get': 100 } });
+    plugin.faults.set('Get', { kind: 'hang' });
+    expect((await rejection(hasty.call('VolumeDriver.Get', { Name: 'data' }))).reason).to.equal('UNKNOWN_OUTCOME');
+    await waitFor(async () => (await plugin.connections()) === 0, { what: 'the connection is cut' });
+    expect(plugin.countOf('Get')).to.be.at.most(1);
+  });
+
+  it('reads no answer without end, and cuts its connection', async () => {
+    plugin.faults.set('List', { kind: 'raw', text: `{"Volumes":[],"Text":"${'x'.repeat(9 * 1024 * 1024)}"}` });
+    const refusal = await rejection(client.call('VolumeDriver.List', {}));
+    expect(refusal.reason).to.equal('UNKNOWN_OUTCOME');
+    expect(refusal.message).to.contain('it is larger than');
+    await waitFor(async () => (await plugin.connections()) === 0, { what: 'the connection is cut' });
+  });
+
+  it('passes on a bounded part of what a plugin says', async () => {
+    for (const [text, status] of [
+      [JSON.stringify({ Err: 'x'.repeat(10_000) }), 500],
+      ['x'.repeat(10_000), 200],
+    ] as const) {
+      plugin.faults.set('Mount', { kind: 'raw', text, status });
+      expect((await rejection(client.call('VolumeDriver.Mount', {}))).message).to.have.length.below(600);
+    }
   });
 
   for (const [declared, scope] of [

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
-import { silentLogger, systemClock, systemRandom } from '@volplane/base';
+import { systemClock, systemRandom } from '@volplane/base';
 import type { VolumeName, VolumeUid } from '@volplane/domain';
 import type { DriverVolume } from '@volplane/ports';
 import { driverContract, makeTestFolder, rejection, type TestFolder } from '@volplane/testkit';
 import { expect } from 'chai';
+import type { DriverContext } from '../../src/driver-context.js';
 import { PluginClient } from '../../src/plugin/plugin-client.js';
 import { PluginDriver } from '../../src/plugin/plugin-driver.js';
 import { realContext } from '../support/context.js';
@@ -27,10 +28,10 @@ describe('plugin driver', () => {
   let plugin: FakePlugin;
   let driver: PluginDriver;
 
-  const makeDriver = (timeoutsMs: Readonly<Record<string, number>>): PluginDriver => {
+  const makeDriver = (timeoutsMs: Readonly<Record<string, number>>, parts: Partial<DriverContext> = {}): PluginDriver => {
     const address = { kind: 'unix', path: plugin.socket } as const;
     const client = new PluginClient({ name: 'fake', address, clock: systemClock, random: systemRandom, timeoutsMs });
-    return new PluginDriver({ ...realContext({ mayMount: false }), log: silentLogger }, client, {
+    return new PluginDriver(realContext({ mayMount: false, ...parts }), client, {
       name: 'fake',
       root: join(folder.path, 'mounts'),
       scope: 'global',
@@ -90,6 +91,61 @@ describe('plugin driver', () => {
     const half = await rejection(driver.create(VOLUME, CALM));
     expect(half.reason).to.equal('DRIVER_UNAVAILABLE');
     expect(half.message).to.contain('half a volume');
+  });
+
+  it('takes away what a refused create has left', async () => {
+    plugin.leavesHalf = true;
+    expect((await rejection(driver.create(VOLUME, CALM))).message).to.contain('quota exceeded');
+    expect([...plugin.volumes]).to.deep.equal([]);
+  });
+
+  it('does not pass for removed what the plugin keeps', async () => {
+    await driver.create(VOLUME, CALM);
+    plugin.faults.set('Remove', { kind: 'raw', text: '{"Err":"busy"}', status: 500 });
+    expect((await rejection(driver.remove(VOLUME, CALM))).message).to.contain('busy');
+    plugin.faults.clear();
+    await driver.remove(VOLUME, CALM);
+    expect([...plugin.volumes]).to.deep.equal([]);
+  });
+
+  it('takes nothing away after a create whose outcome is unknown', async () => {
+    plugin.faults.set('Create', { kind: 'crash' });
+    expect((await rejection(driver.create(VOLUME, CALM))).reason).to.equal('DRIVER_UNAVAILABLE');
+    expect(plugin.countOf('Remove')).to.equal(0);
+  });
+
+  it('asks no plugin to remove what is mounted here, whatever the plugin would say', async () => {
+    await driver.create(VOLUME, CALM);
+    const { mounts } = realContext();
+    const [entry] = await mounts.table();
+    if (entry === undefined) throw new Error('nothing is mounted at all');
+    const target = join(folder.path, 'mounts', VOLUME.uid);
+    const mounted = makeDriver({}, { mounts: { ...mounts, table: () => Promise.resolve([{ ...entry, target }]) } });
+    expect((await rejection(mounted.remove(VOLUME, CALM))).reason).to.equal('DRIVER_FAILED');
+    expect(plugin.countOf('Remove')).to.equal(0);
+  });
+
+  it('mounts once in the plugin what is mounted, without the right to mount too', async () => {
+    await driver.create(VOLUME, CALM);
+    const path = await driver.mount(VOLUME, { mode: 'rw' }, CALM);
+    expect(await makeDriver({}).mount(VOLUME, { mode: 'rw' }, CALM)).to.equal(path);
+    expect([plugin.countOf('Mount'), plugin.countOf('Unmount')]).to.deep.equal([1, 0]);
+  });
+
+  it('unmounts in the plugin what it may have mounted, until the plugin has answered, and nothing else', async () => {
+    await driver.create(VOLUME, CALM);
+    plugin.faults.set('Mount', { kind: 'raw', text: '{"Err":"in use"}', status: 500 });
+    expect((await rejection(driver.mount(VOLUME, { mode: 'rw' }, CALM))).reason).to.equal('MOUNT_FAILED');
+    await driver.unmount(VOLUME, CALM);
+    expect(plugin.countOf('Unmount'), 'of what the plugin refused to mount').to.equal(0);
+    plugin.faults.clear();
+    await driver.mount(VOLUME, { mode: 'rw' }, CALM);
+    plugin.faults.set('Unmount', { kind: 'crash' });
+    expect((await rejection(driver.unmount(VOLUME, CALM))).reason).to.equal('DRIVER_UNAVAILABLE');
+    plugin.faults.clear();
+    for (let round = 0; round < 2; round += 1) await driver.unmount(VOLUME, CALM);
+    expect(plugin.countOf('Unmount')).to.equal(2);
+    expect(plugin.volumes.get(PLUGIN_NAME)?.mounts).to.equal(0);
   });
 
   for (const [what, fault] of [
