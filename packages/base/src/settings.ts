@@ -1,3 +1,5 @@
+import { errorText } from './errors.js';
+
 /** One setting of a process: an environment variable and a flag of the same meaning; the flag wins. */
 export interface Setting<T> {
   /** Shown in help and docs, with its unit and bounds. */
@@ -68,6 +70,12 @@ export function readSettings<Table extends SettingTable>(
     printConfig: flags.has('print-config'),
     checkConfig: flags.has('check-config'),
   };
+}
+
+/** The texts of those checks that fail, all at once. What a setting is good for is known to the part that uses it. */
+export async function faultsOf(checks: readonly (() => unknown)[]): Promise<readonly string[]> {
+  const outcomes = await Promise.allSettled(checks.map(async (check) => await check()));
+  return outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [errorText(outcome.reason)] : []));
 }
 
 /** The table as Markdown rows, for docs/configuration.md. */
