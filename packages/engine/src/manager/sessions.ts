@@ -154,7 +154,8 @@ export class Sessions {
       writes: [write],
     });
     if (!outcome.succeeded) throw sessionLost(message);
-    this.#log.warn(message.unguarded ? 'node is unguarded' : 'node is guarded again', { node: message.node });
+    if (message.unguarded) this.#log.warn('node is unguarded', { node: message.node });
+    else this.#log.info('node is guarded again', { node: message.node });
   }
 
   async saveInventory(message: MessageOf<'inventory'>): Promise<void> {
