@@ -78,7 +78,7 @@ export class Agent {
     const commands = new Commands({ node, book, session, drivers, queue, log });
     const api = new AgentApi({ node, book, local, mounts, managers, drivers, clock });
     const recovery = new Recovery({ parts: [mounts, local], clock, log });
-    session.listen(sessionDuties({ mounts, guard, clock, log }));
+    session.listen(sessionDuties({ book, mounts, guard, clock, log }));
     // Built for their listening: they present the lists when a heartbeat asks for them, or when there is something new to tell.
     new HeldLists({ book, session, managers, mounts, log });
     new InventoryMirror({ book, local, session, managers, clock, log });
@@ -124,15 +124,20 @@ export class Agent {
 }
 
 function sessionDuties(parts: {
+  readonly book: AgentBook;
   readonly mounts: GlobalMounts;
   readonly guard: LeaseGuard;
   readonly clock: Clock;
   readonly log: Logger;
 }): Parameters<AgentSession['listen']>[0] {
-  const { mounts, guard, clock, log } = parts;
+  const { book, mounts, guard, clock, log } = parts;
   return {
     onExtended: (validUntilMs) => {
       guard.extend(validUntilMs - clock.monotonicMs());
+    },
+    onRefused: () => {
+      const volumes = book.mounts().flatMap(({ name, mountIds }) => (mountIds.length === 0 ? [] : [name]));
+      if (volumes.length > 0) log.error('this node was given up with volumes in use: end their users, others may write there', { volumes });
     },
     onEnded: () => {
       mounts.abortLeaseBound().catch((error: unknown) => {
