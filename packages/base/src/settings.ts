@@ -103,10 +103,10 @@ export function integer(min: number, max: number): (value: string) => number {
   };
 }
 
-/** `true`, `false`, `1` or `0`. */
+/** `true`, `false`, `1` or `0`; empty, as templates leave a variable that is not set, is false. */
 export function boolean(value: string): boolean {
-  if (value === 'true' || value === '1' || value === '') return true;
-  if (value === 'false' || value === '0') return false;
+  if (value === 'true' || value === '1') return true;
+  if (value === 'false' || value === '0' || value === '') return false;
   throw new Error('is neither true nor false');
 }
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readSettings, settingRows, text, type SettingTable } from '../src/index.js';
+import { boolean, readSettings, settingRows, text, type SettingTable } from '../src/index.js';
 
 describe('settings', () => {
   const table = {
@@ -29,5 +29,18 @@ describe('settings', () => {
       '  --print-config',
       '  --check-config',
     ]);
+  });
+
+  it('are not switched on by a variable that is there and empty, as templates leave it', () => {
+    for (const [word, expected] of [
+      ['', false],
+      ['0', false],
+      ['false', false],
+      ['1', true],
+      ['true', true],
+    ] as const) {
+      expect(boolean(word)).to.equal(expected, JSON.stringify(word));
+    }
+    expect(() => boolean('yes')).to.throw('is neither true nor false');
   });
 });
