@@ -84,7 +84,7 @@ export const REASONS = {
   },
   NODE_CORDONED: {
     kind: 'precondition',
-    meaning: 'The node is cordoned and takes no new volumes or mounts.',
+    meaning: 'The node is cordoned and takes no new global volumes or mounts of them; local volumes are its own affair.',
     whatToDo: 'Use another node, or uncordon this one.',
   },
   NODE_LACKS_DRIVER: {

@@ -95,13 +95,14 @@ function nodeText({ nodeState, goneSince }: ExplainInput, machine: NodeIdentity)
 }
 
 function holderTexts(input: ExplainInput): readonly string[] {
-  const { document, mountIds } = input;
+  const { asked, document, mountIds } = input;
+  const unheard = asked.size === 0 ? 'who used it then is in no record' : 'its agent was not heard about who uses it now';
   const holders = holdersOf(document);
   if (holders.length === 0) return ['no node holds it'];
   const texts = holders.slice(0, HOLDERS_TOLD_MAX).map(({ node, attachment }) => {
     const { mode, since, epoch, claimedFor, seq, session, nodeUid } = attachment;
     const ids = mountIds(node);
-    const users = ids === undefined ? 'its agent was not heard about who uses it now' : `used now by ${ids.join(', ') || 'nobody'}`;
+    const users = ids === undefined ? unheard : `used now by ${ids.join(', ') || 'nobody'}`;
     return (
       `${node} (${nodeText(input, { node, nodeUid })}) holds it ${mode} at epoch ${String(epoch)} since ${since}, by its claim ${String(seq)} ` +
       `for ${claimedFor} in session ${session}; ${users}`

@@ -75,7 +75,8 @@ describe('explainVolume', () => {
 
   it('says when nobody holds it, and when an agent was not heard', () => {
     expect(explain(volume()).summary[1]).to.equal('no node holds it');
-    expect(explain(held).summary[1]).to.contain('its agent was not heard');
+    expect(explain(held, { asked: ['n1'] }).summary[1]).to.contain('its agent was not heard');
+    expect(explain(held).summary[1]).to.contain('who used it then is in no record');
     expect(explain(held).holders[0]).not.to.have.property('mountIds');
   });
 

@@ -24,7 +24,7 @@ export function registerNodes(program: Command, act: Act): void {
     );
 
   for (const [name, cordoned, description] of [
-    ['cordon', true, 'let nodes take no new volumes and mounts; what they have stays'],
+    ['cordon', true, 'let nodes take no new global volumes and mounts of them; what they have stays'],
     ['uncordon', false, 'end the cordon of nodes'],
   ] as const) {
     program
