@@ -10,6 +10,7 @@ export { isReason, REASONS, type Reason, type ReasonKind } from './reasons.js';
 export { EXIT, superviseProcess, type ProcessLike } from './process-main.js';
 export {
   boolean,
+  faultsOf,
   integer,
   list,
   nonEmpty,

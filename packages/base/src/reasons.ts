@@ -84,7 +84,7 @@ export const REASONS = {
   },
   NODE_CORDONED: {
     kind: 'precondition',
-    meaning: 'The node is cordoned and takes no new volumes or mounts.',
+    meaning: 'The node is cordoned and takes no new global volumes or mounts of them; local volumes are its own affair.',
     whatToDo: 'Use another node, or uncordon this one.',
   },
   NODE_LACKS_DRIVER: {
@@ -121,7 +121,8 @@ export const REASONS = {
   GUARDIAN_DOWN: {
     kind: 'unavailable',
     meaning: 'The guardian of the node is not running yet, or not any more, so nothing is mounted there under the policy lease for now.',
-    whatToDo: 'Repeat the call: the agent starts it anew. If it stays so, look at the end of guardian.log in the data folder of the agent.',
+    whatToDo:
+      'Repeat the call: the agent starts it anew. If it stays so, look at the end of guardian/guardian.log in the data folder of the agent.',
   },
   UNGUARDED: {
     kind: 'precondition',
@@ -180,7 +181,7 @@ export const REASONS = {
   UNREACHABLE: {
     kind: 'unavailable',
     meaning: 'No server answers at the addresses that the client was given; nothing was begun.',
-    whatToDo: 'Check the addresses and that a manager or agent runs there, then repeat the call.',
+    whatToDo: 'Check the addresses, that a manager or agent runs there, and whether it wants TLS; then repeat the call.',
   },
   SESSION_LOST: {
     kind: 'unavailable',

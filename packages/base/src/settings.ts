@@ -1,3 +1,5 @@
+import { errorText } from './errors.js';
+
 /** One setting of a process: an environment variable and a flag of the same meaning; the flag wins. */
 export interface Setting<T> {
   /** Shown in help and docs, with its unit and bounds. */
@@ -70,6 +72,12 @@ export function readSettings<Table extends SettingTable>(
   };
 }
 
+/** The texts of those checks that fail, all at once. What a setting is good for is known to the part that uses it. */
+export async function faultsOf(checks: readonly (() => unknown)[]): Promise<readonly string[]> {
+  const outcomes = await Promise.allSettled(checks.map(async (check) => await check()));
+  return outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [errorText(outcome.reason)] : []));
+}
+
 /** The table as Markdown rows, for docs/configuration.md. */
 export function settingRows(table: SettingTable, prefix: string): readonly string[] {
   return Object.entries(table).map(([key, setting]) => {
@@ -95,10 +103,10 @@ export function integer(min: number, max: number): (value: string) => number {
   };
 }
 
-/** `true`, `false`, `1` or `0`. */
+/** `true`, `false`, `1` or `0`; empty, as templates leave a variable that is not set, is false. */
 export function boolean(value: string): boolean {
   if (value === 'true' || value === '1') return true;
-  if (value === 'false' || value === '0') return false;
+  if (value === 'false' || value === '0' || value === '') return false;
   throw new Error('is neither true nor false');
 }
 

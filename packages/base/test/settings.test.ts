@@ -31,13 +31,16 @@ describe('settings', () => {
     ]);
   });
 
-  it('that are true or false are neither when a variable is there without a value', () => {
-    const on = { on: { help: 'Whether.', fallback: 'false', parse: boolean } } satisfies SettingTable;
-    const read = (env: Record<string, string>): unknown => {
-      const outcome = readSettings(on, { argv: [], env, prefix: 'APP', usage: 'app' });
-      return outcome.type === 'settings' ? outcome.settings.on : outcome;
-    };
-    expect(['true', '1', 'false', '0'].map((value) => read({ APP_ON: value }))).to.deep.equal([true, true, false, false]);
-    expect(read({ APP_ON: '' })).to.deep.equal({ type: 'faults', faults: ['--on (or APP_ON) "" is neither true nor false'] });
+  it('are not switched on by a variable that is there and empty, as templates leave it', () => {
+    for (const [word, expected] of [
+      ['', false],
+      ['0', false],
+      ['false', false],
+      ['1', true],
+      ['true', true],
+    ] as const) {
+      expect(boolean(word)).to.equal(expected, JSON.stringify(word));
+    }
+    expect(() => boolean('yes')).to.throw('is neither true nor false');
   });
 });

@@ -1,14 +1,15 @@
 import { abortReason, AppError, assert, errorText, withTimeout, type Clock, type Logger, type Random } from '@volplane/base';
 import { BUS_SUBJECT, type Bus, type BusFallback, type BusHandler, type BusRequestOptions, type BusSubscription } from '@volplane/ports';
 import type { Msg, NatsConnection, NatsError } from 'nats';
-import { checkCredentials, type NatsCredentials } from './connection-options.js';
+import type { NatsCredentials } from './connection-options.js';
+import { checkNats } from './check-nats.js';
 import { encodePayload, FRAME_BYTES, ITEM_BYTES, readAnswerFrame, type EncodedPayload } from './frames.js';
 import { keepConnected } from './nats-link.js';
 import { OutgoingAnswers } from './outgoing-answers.js';
 import { OutgoingRequests } from './outgoing-requests.js';
 import { unavailable } from './pending-request.js';
 import { RunningHandlers } from './running-handlers.js';
-import { parseServerAddress, type ServerAddress } from './server-address.js';
+import type { ServerAddress } from './server-address.js';
 import { ServedSubject } from './served-subject.js';
 
 export interface NatsBusOptions extends NatsCredentials {
@@ -43,10 +44,7 @@ export class NatsBus implements Bus {
    * @throws AppError INVALID_ARGUMENT for a wrong address or a credentials file that cannot be read
    */
   static async open(options: NatsBusOptions): Promise<NatsBus> {
-    const servers = options.servers.map(parseServerAddress);
-    if (servers.length === 0) throw new AppError('INVALID_ARGUMENT', 'at least one NATS server must be given');
-    await checkCredentials(options);
-    return new NatsBus(options, servers);
+    return new NatsBus(options, await checkNats(options));
   }
 
   private constructor(options: NatsBusOptions, servers: readonly ServerAddress[]) {

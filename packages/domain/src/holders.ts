@@ -42,13 +42,14 @@ export function heldFailure(
   document: VolumeDocument,
   holder: Holder,
   view: ClusterView,
-  wanted: { readonly node: NodeName; readonly mode: MountMode },
+  wanted: { readonly node: NodeName; readonly mode: MountMode } | { readonly owner: NodeName },
 ): Failure {
   const { attachment } = holder;
+  const refused = 'owner' in wanted ? `owned by node ${wanted.owner}` : `mounted ${wanted.mode} on node ${wanted.node}`;
   return {
     reason: 'VOLUME_HELD',
     message:
-      `volume ${document.name} cannot be mounted ${wanted.mode} on node ${wanted.node}: node ${holder.node} holds it ${attachment.mode} ` +
+      `volume ${document.name} cannot be ${refused}: node ${holder.node} holds it ${attachment.mode} ` +
       `since ${attachment.since} for ${attachment.claimedFor} and its access mode is ${document.spec.accessMode}; ${whatFrees(document, holder, view)}`,
     fields: holderFields(document, holder, view),
   };

@@ -76,6 +76,7 @@ export type {
 } from './requests.js';
 export type {
   AttachmentView,
+  CandidateExplanation,
   CapacityView,
   DrainView,
   DriverView,
@@ -97,7 +98,7 @@ export type {
 export { decideClaim, holdersToFence, type Claim, type Grant } from './claim.js';
 export { decisionError, type ClusterView, type Decision, type LiveNode, type Requirement } from './decision.js';
 export { describeChange } from './describe-change.js';
-export { expectedAnswer, explainVolume, type ExplainInput } from './explain.js';
+export { expectedAnswer, explainLocalVolume, explainVolume, type ExplainInput } from './explain.js';
 export { heldDigest, rendezvousOwner } from './held-digest.js';
 export { attachedFailure, excludingHolders, heldFailure, holdersOf, toAttachmentView, whatFrees, type Holder } from './holders.js';
 export { checkCluster, checkDocument, checkState, type ClusterSnapshot, type InvariantName, type Violation } from './invariants.js';

@@ -39,7 +39,7 @@ export interface NodeDocument {
   /** Software version of the agent. */
   readonly version: string;
   readonly registeredAt: string;
-  /** Takes no new volumes or mounts. */
+  /** Takes no new global volumes or mounts of them; local volumes are the node’s own affair. */
   readonly cordoned: boolean;
   /** An operator declared it lost: its uid may never come back under this name. */
   readonly lost?: { readonly at: string; readonly by: string };

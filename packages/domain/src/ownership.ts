@@ -27,7 +27,7 @@ export function decideRehome(
   }
   const holder = isSingleNode(document.spec.accessMode) ? holdersOf(document).find((other) => other.node !== to.node) : undefined;
   if (holder !== undefined) {
-    return { type: 'refuse', failure: heldFailure(document, holder, view, { node: to.node, mode: holder.attachment.mode }) };
+    return { type: 'refuse', failure: heldFailure(document, holder, view, { owner: to.node }) };
   }
   const full = refuseFull(document);
   if (full !== undefined) return full;

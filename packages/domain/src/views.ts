@@ -102,6 +102,8 @@ export interface NodeView {
   readonly registeredAt: string;
   readonly cordoned: boolean;
   readonly sessionSince?: string;
+  /** When the manager that answers saw its session end; absent while it has one, and when that manager did not run then. */
+  readonly goneSince?: string;
   readonly attachedVolumes: number;
   readonly ownedVolumes: number;
 }
@@ -139,7 +141,7 @@ export interface VolumeExplanation {
   readonly holders: readonly HolderExplanation[];
   readonly waitsFor?: string;
   readonly evidence: readonly Evidence[];
-  readonly candidates: readonly { readonly node: NodeName; readonly passed: boolean; readonly reason: string }[];
+  readonly candidates: readonly CandidateExplanation[];
   readonly history: readonly HistoryEntry[];
   /** What a mount on `forNode` would be answered; absent when not asked. */
   readonly refusal?: { readonly reason: string; readonly message: string; readonly freedBy: string };
@@ -152,6 +154,15 @@ export interface HolderExplanation {
   readonly mountIds?: readonly MountId[];
   /** What would free it. */
   readonly freedBy: string;
+}
+
+export interface CandidateExplanation {
+  readonly node: NodeName;
+  /** It may own the volume. */
+  readonly passed: boolean;
+  readonly reason: string;
+  /** What uses the volume there now, allowed or not; absent when the node was not asked or did not answer. */
+  readonly mountIds?: readonly MountId[];
 }
 
 export interface HistoryEntry {

@@ -4,6 +4,7 @@ import {
   ACCESS_MODES,
   decideClaim,
   describeChange,
+  explainLocalVolume,
   explainVolume,
   isReaderOnly,
   TAKEOVER_POLICIES,
@@ -35,11 +36,13 @@ interface Asked {
   readonly view?: ClusterView;
   readonly forNode?: string;
   readonly users?: Readonly<Record<string, readonly MountId[]>>;
+  readonly asked?: readonly string[];
+  readonly goneSince?: string;
 }
 
 function explain(
   document: VolumeDocument,
-  { view = threeNodes(), forNode, users = {} }: Asked = {},
+  { view = threeNodes(), forNode, users = {}, asked = [], goneSince }: Asked = {},
 ): Omit<VolumeExplanation, 'volume' | 'history'> {
   const candidates = ['n1', 'n2', 'n3'].map((name): Candidate => {
     const registered = view.node(node(name)) ?? nodeDocument(name);
@@ -51,7 +54,9 @@ function explain(
     view,
     candidates,
     nodeState: ({ node: name }) => (view.session(name) === undefined ? 'gone' : 'connected'),
+    goneSince: () => goneSince,
     mountIds: (name: NodeName) => users[name],
+    asked: new Set(asked.map((name) => node(name))),
     ...(forNode === undefined ? {} : { forNode: node(forNode) }),
   });
 }
@@ -70,8 +75,60 @@ describe('explainVolume', () => {
 
   it('says when nobody holds it, and when an agent was not heard', () => {
     expect(explain(volume()).summary[1]).to.equal('no node holds it');
-    expect(explain(held).summary[1]).to.contain('its agent was not heard');
+    expect(explain(held, { asked: ['n1'] }).summary[1]).to.contain('its agent was not heard');
+    expect(explain(held).summary[1]).to.contain('who used it then is in no record');
     expect(explain(held).holders[0]).not.to.have.property('mountIds');
+  });
+
+  it('tells what the nodes say that have no right to it', () => {
+    const users = { n1: [mountId('c1')], n2: [] };
+    const told = explain(held, { users, asked: ['n1', 'n2', 'n3'] });
+    expect(told.summary.slice(2)).to.deep.equal([
+      'asked now, n2 does not use it',
+      'asked now, n3 (connected) did not answer; no right to it is recorded there',
+    ]);
+    expect(told.candidates.map(({ mountIds }) => mountIds)).to.deep.equal([['c1'], [], undefined]);
+    expect(explain(volume(), { users: { n1: [], n2: [], n3: [] }, asked: ['n1', 'n2', 'n3'] }).summary).to.include(
+      'asked now, n1, n2 and n3 do not use it',
+    );
+  });
+
+  it('names a node that uses it without a right to it', () => {
+    const text = 'n2 (connected) has it in use for c9 without a right to it, and ends that mount as soon as it hears so';
+    const users = { n2: [mountId('c9')] };
+    expect(explain(held, { users, asked: ['n2'] }).summary).to.include(text);
+    expect(explain(held, { users, asked: ['n2'], view: threeNodes({ gone: ['n2'] }) }).summary).to.include(
+      'n2 (gone) has it in use for c9 without a right to it, and may write: stop the node, or cut its storage off',
+    );
+    // The record changed while the node was asked: it may have got its right since.
+    expect(explain(held, { users }).summary).not.to.include(text);
+  });
+
+  it('asks the machine that has the name now about the hold of the one before', () => {
+    const before = volume({ attachments: { [node('n1')]: attachment('n1', { nodeUid: nodeUid('old') }) } });
+    expect(explain(before, { users: { n1: [] }, asked: ['n1'] }).summary).to.include('asked now, n1 does not use it');
+  });
+
+  it('says since when a holder and an owner are gone, where that is known', () => {
+    const [state, holder] = explain(held, { view: threeNodes({ gone: ['n1'] }), goneSince: 'noon' }).summary;
+    expect(state).to.contain('owned by n1 (gone since noon), at epoch 5');
+    expect(holder).to.match(/^n1 \(gone since noon\) holds it rw/);
+    expect(explain(held, { view: threeNodes({ gone: ['n1'] }) }).summary[0]).to.contain('owned by n1 (gone), at');
+  });
+
+  it('says that the guardian of a holder does not run, where evidence rests on it', () => {
+    const leased = { ...held, spec: spec({ takeover: 'lease' }) };
+    const text = 'the guardian of n1 does not run at the moment: should n1 go now, the end of its session is no evidence';
+    expect(explain(leased, { view: threeNodes({ unguarded: ['n1', 'n2'] }) }).summary).to.include(text);
+    expect(explain(leased, { view: threeNodes({ unguarded: ['n2'] }) }).summary).not.to.include(text);
+    expect(explain(held, { view: threeNodes({ unguarded: ['n1'] }) }).summary).not.to.include(text);
+  });
+
+  it('names former owners for whom a removal will wait', () => {
+    const formerOwners = [{ node: node('n3'), nodeUid: nodeUid('n3') }];
+    expect(explain(volume({ formerOwners }), { view: threeNodes({ gone: ['n3'] }) }).summary).to.include(
+      'a removal will wait for n3 (gone) as well: it owned the volume while an operation was in flight',
+    );
   });
 
   it('keeps the summary of many holders short', () => {
@@ -137,6 +194,13 @@ describe('explainVolume', () => {
       ['the holder', held, { forNode: 'n1' }, undefined, 'would join the one that is there'],
       ['another node', held, { forNode: 'n2' }, 'VOLUME_HELD', 'node n1 holds it rw'],
       ['a node that is gone', volume(), { forNode: 'n2', view: threeNodes({ gone: ['n2'] }) }, 'NODE_UNAVAILABLE', 'has no session'],
+      [
+        'a node that was declared lost',
+        volume(),
+        { forNode: 'n2', view: viewOf({ nodes: [nodeDocument('n2', { lost: { at: '', by: 'ann: burnt' } })] }) },
+        'NODE_LOST',
+        'n2 was declared lost by ann: burnt',
+      ],
       ['a stranger', volume(), { forNode: 'n9' }, 'NODE_NOT_FOUND', 'has never registered'],
       ['a volume in removal', volume({ phase: 'removing' }), { forNode: 'n2' }, 'VOLUME_REMOVING', 'is being removed'],
       [
@@ -203,6 +267,36 @@ describe('explainVolume', () => {
         }),
       );
     });
+  });
+});
+
+describe('explainLocalVolume', () => {
+  const local = {
+    name: volume().name,
+    uid: volume().uid,
+    driver: spec().driver,
+    scope: 'local',
+    options: {},
+    labels: {},
+    accessMode: 'single-node-writer',
+    takeover: 'manual',
+    createdAt: '',
+    phase: 'ready',
+    node: node('n1'),
+    epoch: 0,
+    generation: 0,
+    attachments: [],
+  } as const;
+
+  it('tells its node, its users, and what is not done yet', () => {
+    expect(explainLocalVolume({ ...local, mountIds: [mountId('c1'), mountId('c2')] }).summary).to.deep.equal([
+      'volume data is a local volume of node n1: it lives there only, and the node alone decides about it',
+      'used now by c1, c2',
+    ]);
+    expect(explainLocalVolume({ ...local, phase: 'removing' }).summary.slice(1)).to.deep.equal([
+      'nobody uses it now',
+      'it is removing: node n1 goes on with that by itself, as soon as its driver can end it',
+    ]);
   });
 });
 

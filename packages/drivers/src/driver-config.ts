@@ -132,7 +132,9 @@ const pluginEntry = z.strictObject({
   ...fenceFields,
 });
 
-const driverEntry = z.discriminatedUnion('kind', [localEntry, sharedEntry, imageEntry, mountEntry, nfsEntry, cifsEntry, pluginEntry]);
+const driverEntry = z.discriminatedUnion('kind', [localEntry, sharedEntry, imageEntry, mountEntry, nfsEntry, cifsEntry, pluginEntry], {
+  error: () => 'is not one of local, shared, image, mount, nfs, cifs, plugin',
+});
 const driverEntries = z.array(z.unknown()).max(63);
 
 export type DriverEntry = z.infer<typeof driverEntry>;

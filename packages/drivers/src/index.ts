@@ -11,5 +11,5 @@ export { PluginDriver, type PluginDriverConfig } from './plugin/plugin-driver.js
 export { mountConfigFault, type MountDriverConfig } from './mount/mount-config.js';
 export { MountDriver } from './mount/mount-driver.js';
 export { cifsPreset, nfsPreset } from './mount/mount-presets.js';
-export { openDrivers, openHostedPlugins, type OpenDriversOptions } from './open-drivers.js';
+export { openDrivers, openHostedPlugins, readDriverEntries, type OpenDriversOptions } from './open-drivers.js';
 export { ImageDriver, type ImageDriverConfig } from './image/image-driver.js';

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock, Logger, Random } from '@volplane/base';
+import { AppError, errorText, type Clock, type Logger, type Random } from '@volplane/base';
 import { systemMounts, systemToolRunner, type ProgramRecorder } from '@volplane/host';
 import type { VolumeDriver } from '@volplane/ports';
 import { parseDriverEntries, toMountConfig, type DriverEntry } from './driver-config.js';
@@ -38,7 +38,7 @@ export interface OpenDriversOptions {
  * @throws AppError INVALID_ARGUMENT naming the entries with faults
  */
 export async function openDrivers(options: OpenDriversOptions): Promise<readonly VolumeDriver[]> {
-  const entries = options.file === '' ? [] : parseDriverEntries(await readFile(options.file, 'utf8'), options.file);
+  const entries = await readDriverEntries(options.file);
   const context = systemContext(options);
   const drivers = entries.map((entry) => {
     const driver = openDriver(entry, context, options.dataDir);
@@ -48,6 +48,18 @@ export async function openDrivers(options: OpenDriversOptions): Promise<readonly
   });
   if (entries.some((entry) => entry.name === 'local')) return drivers;
   return [new LocalDriver(context, { name: 'local', root: options.dataDir }), ...drivers];
+}
+
+/** @returns none without a file. @throws AppError INVALID_ARGUMENT naming the entries with faults, or the file that cannot be read */
+export async function readDriverEntries(file: string): Promise<readonly DriverEntry[]> {
+  if (file === '') return [];
+  let json: string;
+  try {
+    json = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new AppError('INVALID_ARGUMENT', `the file of drivers ${file} cannot be read: ${errorText(error)}`, { file }, error);
+  }
+  return parseDriverEntries(json, file);
 }
 
 /**

@@ -1,11 +1,12 @@
-import { silentLogger, type Logger } from '@volplane/base';
-import type { KvWrite } from '@volplane/ports';
-import { gate, ManualClock, MemoryKv, waitFor, type Gate } from '@volplane/testkit';
+import { AppError, seededRandom, silentLogger, type Logger } from '@volplane/base';
+import type { KvStore, KvWrite } from '@volplane/ports';
+import { gate, ManualClock, MemoryKv, rejection, waitFor, type Gate } from '@volplane/testkit';
 import { expect } from 'chai';
 import { encodeDocument } from '@volplane/wire';
 import { node, sessionDocument, volume } from '../../domain/test/world.js';
-import type { ClusterCache } from '../src/store/cluster-cache.js';
+import { ClusterCache } from '../src/store/cluster-cache.js';
 import { sessionKey, volumeKey } from '../src/store/keys.js';
+import { recordingLogger, type LogLine } from './recording-logger.js';
 import { runningCache } from './running-cache.js';
 
 /** A store that counts how often it is listed. */
@@ -78,6 +79,70 @@ describe('ClusterCache', () => {
     kv.breakWatches();
     await clock.advance(20);
     expect(lists()).to.equal(before + 1);
+    await end();
+  });
+
+  for (const [how, revisions, notice] of [
+    ['an earlier revision', 0, 'watch'],
+    ['a later revision with an earlier state', 50, 'watch'],
+    // The adapter resumes a watch that broke, and one from a revision to come is silent.
+    ['an earlier revision, and its watch does not tell', 0, 'reader'],
+  ] as const) {
+    it(`fails when the store was put back to ${how}: what is in memory is true no more`, async () => {
+      const clock = new ManualClock();
+      const document = volume();
+      const write = async (kv: MemoryKv, epoch: number): Promise<void> => {
+        const value = encodeDocument({ ...document, epoch });
+        await kv.transact([{ compares: [], writes: [{ type: 'put', key: volumeKey(document.name), value }] }]);
+      };
+      const [before, restored] = [new MemoryKv({ clock }), new MemoryKv({ clock })];
+      let store = before;
+      const kv: KvStore = new Proxy(before, { get: (_, key) => (Reflect.get(store, key) as () => unknown).bind(store) });
+      await write(restored, 1);
+      for (const epoch of [1, 2]) await write(before, epoch);
+      const cache = new ClusterCache({ kv, clock, random: seededRandom(1), log: silentLogger });
+      const failure = cache.run(new AbortController().signal).catch((error: unknown) => error);
+      await cache.filled;
+      expect(cache.volumes.get(document.name)?.document.epoch).to.equal(2);
+      // Until its watch is open.
+      await clock.advance(1_000);
+      for (let count = 0; count < revisions; count += 1) {
+        // One after the other: each is a revision.
+        await restored.transact([{ compares: [], writes: [{ type: 'put', key: '/somebody-else', value: String(count) }] }]);
+      }
+      store = restored;
+      if (notice === 'watch') before.breakWatches();
+      else expect((await rejection(cache.barrier())).reason).to.equal('STORE_UNAVAILABLE');
+      // A watch that ended soon is followed by a pause.
+      await clock.advance(1_000);
+      expect(String(await failure)).to.contain('the store was put back');
+    });
+  }
+
+  it('says once and at once that the store cannot be read, and that it can be again', async () => {
+    const clock = new ManualClock();
+    let isDown = false;
+    const kv = new MemoryKv({
+      clock,
+      beforeApply: () => {
+        if (isDown) throw new AppError('STORE_UNAVAILABLE', 'the store is away');
+      },
+    });
+    const lines: LogLine[] = [];
+    const told = (): readonly string[] => lines.filter(({ level }) => level !== 'debug').map(({ level, message }) => `${level} ${message}`);
+    const { end } = await runningCache({ kv, clock, log: recordingLogger(lines) });
+    await clock.advance(10_000);
+    for (let outage = 0; outage < 2; outage += 1) {
+      lines.length = 0;
+      isDown = true;
+      kv.breakWatches();
+      await clock.advance(20);
+      expect(told()).to.deep.equal(['warn cluster cache cannot read the store']);
+      await clock.advance(600_000);
+      isDown = false;
+      await clock.advance(30_000);
+      expect(told()).to.deep.equal(['warn cluster cache cannot read the store', 'info cluster cache reads the store again']);
+    }
     await end();
   });
 

@@ -1,4 +1,5 @@
-import type { MountId, VolumeExplanation, VolumeUid } from '@volplane/domain';
+import { AppError } from '@volplane/base';
+import type { DriverName, MountId, VolumeExplanation, VolumeName, VolumeUid } from '@volplane/domain';
 import { rejection } from '@volplane/testkit';
 import { expect } from 'chai';
 import { context, World, type FakeAgent, type TestManager } from './world.js';
@@ -43,6 +44,44 @@ describe('Manager, explain', () => {
     await n1.die();
     const [holder] = (await explain()).holders;
     expect(holder).to.include({ nodeState: 'gone' }).and.not.to.have.property('mountIds');
+  });
+
+  it('tells what nodes use it without a right to it, and which did not answer', async () => {
+    const { uid } = await create('data');
+    await n1.claim('data');
+    n2.users = { [uid]: ['c9' as MountId] };
+    const told = await explain();
+    expect(told.summary).to.include(
+      'n2 (connected) has it in use for c9 without a right to it, and ends that mount as soon as it hears so',
+    );
+    expect(told.candidates.map(({ node, mountIds }) => [node, mountIds])).to.deep.equal([
+      ['n1', []],
+      ['n2', ['c9']],
+    ]);
+    await n2.die();
+    expect((await explain()).summary.join()).to.match(/asked now, n2 \(gone since [^)]+\) did not answer/);
+  });
+
+  it('judges what nodes say by a record that was the same before and after', async () => {
+    const { uid } = await create('data', { accessMode: 'multi-node-multi-writer' });
+    // The second node gets its right while it is asked.
+    let claims = 0;
+    const claimMeanwhile = async (): Promise<void> => {
+      claims += 1;
+      if (claims > 1) return;
+      n2.users = { [uid]: ['c-n2' as MountId] };
+      await n2.claim('data');
+    };
+    let isExplaining = false;
+    const racing = await world.manager('m2', {
+      hooks: { beforeApply: ({ method }) => (isExplaining && method === 'range' ? claimMeanwhile() : undefined) },
+    });
+    await n1.claim('data');
+    isExplaining = true;
+    const told = await world.settle(racing.api.explainVolume({ name: 'data' }, context()));
+    expect(claims).to.be.above(1);
+    expect(told.summary.join()).not.to.contain('without a right');
+    expect(told.holders.map(({ attachment }) => attachment.node)).to.deep.equal(['n1', 'n2']);
   });
 
   it('tells what a pending operation waits for', async () => {
@@ -108,6 +147,11 @@ describe('Manager, explain', () => {
       await world.settle(manager.api.removeVolume({ name: 'data' }, context()));
       const told = await explain({ atRevision: then.generation, forNode: 'n2' });
       expect(told.volume.generation).to.equal(then.generation);
+      expect(told.summary[0]).to.equal(`as of revision ${String(then.generation)}, and not of now:`);
+      expect(told.candidates.map(({ reason }) => reason)).to.deep.equal([
+        'how many volumes it owned is not known',
+        'how many volumes it owned is not known',
+      ]);
       expect(told.holders[0]).to.include({ nodeState: 'connected' }).and.not.to.have.property('mountIds');
       expect(told.refusal).to.include({ reason: 'VOLUME_HELD' });
     });
@@ -128,11 +172,29 @@ describe('Manager, explain', () => {
     });
   });
 
+  it('takes a local volume of the node that is named before a global one of its name', async () => {
+    await create('data');
+    n1.onCall = (_method, request) => ({ name: request['name'], node: 'n1', scope: 'local', phase: 'ready', mountIds: [] });
+    n2.onCall = () => {
+      throw new AppError('VOLUME_NOT_FOUND', 'no local volume', {});
+    };
+    expect((await explain({ node: 'n1' })).summary[0]).to.contain('is a local volume of node n1');
+    expect((await explain({ node: 'n2' })).summary[0]).to.contain('volume data is ready, owned by n1');
+  });
+
+  it('names the nodes that have a local volume of a name that no global one has', async () => {
+    const volumes = [{ name: 'data' as VolumeName, uid: 'd'.repeat(32) as VolumeUid, driver: 'local' as DriverName, createdAt: '' }];
+    await n2.ask({ type: 'inventory', ...n2.speaker(), volumes, truncated: false });
+    const refused = await rejection(explain());
+    expect(refused.reason).to.equal('VOLUME_NOT_FOUND');
+    expect(refused.message).to.equal('no global volume data exists; there is a local one of that name on n2: name the node');
+  });
+
   it('finds no volume, and takes a local one from its node', async () => {
     expect((await rejection(explain())).reason).to.equal('VOLUME_NOT_FOUND');
     n1.onCall = (method, request) => {
       expect(method).to.equal('getVolume');
-      return { name: request['name'], node: 'n1', scope: 'local', mountIds: ['c1', 'c2'] };
+      return { name: request['name'], node: 'n1', scope: 'local', phase: 'ready', mountIds: ['c1', 'c2'] };
     };
     const told = await explain({ node: 'n1' });
     expect(told.summary).to.deep.equal([

@@ -78,6 +78,14 @@ describe('Manager, lists', () => {
       expect([namesOf(first), namesOf(await page(first.nextPageToken))]).to.deep.equal([['l1', 'l2'], ['l3']]);
     });
 
+    it('say that a node to filter by never was: nothing of it is no news then', async () => {
+      const of = async (node: string): Promise<readonly string[]> =>
+        (await world.settle(manager.api.listVolumes({ filter: { node } }, context()))).warnings;
+      n1.onCall = localVolumes(n1, []);
+      expect(await of('n1')).to.deep.equal([]);
+      expect(await of('n9')).to.deep.equal(['node "n9" has never registered']);
+    });
+
     it('say so when it is too large all the same', async () => {
       // Each character has six bytes as JSON, which nobody counts beforehand.
       const labels = Object.fromEntries(Object.entries(labelsOf('\u0001')).slice(0, 20));

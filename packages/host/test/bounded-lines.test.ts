@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { silentLogger, systemClock } from '@volplane/base';
 import { expect } from 'chai';
-import { boundLines, LINE_BYTES_MAX } from '../src/guardian/bounded-lines.js';
+import { boundedLines, LINE_BYTES_MAX } from '../src/guardian/bounded-lines.js';
 import { GuardianServer } from '../src/index.js';
 
 describe('bounded lines', () => {
@@ -13,7 +13,7 @@ describe('bounded lines', () => {
 
   it('ends a connection at a line that is too long, however it is cut', () => {
     const stream = new PassThrough({ highWaterMark: 2 * LINE_BYTES_MAX });
-    boundLines(stream);
+    boundedLines(stream);
     stream.emit('data', Buffer.concat([half, half, Buffer.from('\n'), half]));
     stream.emit('data', half);
     expect(stream.destroyed).to.equal(false);

@@ -1,8 +1,10 @@
 import { writeFile } from 'node:fs/promises';
+import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '@volplane/base';
 import { gate, makeTestFolder, ManualClock, waitFor, type Gate, type TestFolder } from '@volplane/testkit';
 import { expect } from 'chai';
+import { socketPath } from '../src/guardian/guardian-server.js';
 import { GuardianClient, GuardianServer } from '../src/index.js';
 
 /** The connection of an agent to its guardian; the guardian here is a server in this process. */
@@ -89,6 +91,42 @@ describe('guardian client', () => {
       }
     });
   }
+
+  it('outlives a guardian that is killed before it has read what it was told', async () => {
+    const killed = gate();
+    // It reads nothing, and its end resets the connection.
+    const server = createServer({ pauseOnConnect: true }, (socket) => {
+      killed.opened.then(() => socket.destroy()).catch(() => undefined);
+    });
+    await new Promise<void>((resolve) => server.listen(socketPath(folder.path), resolve));
+    try {
+      await clock.advance(1_000);
+      await waitFor(() => client.alive, { what: 'the client to be connected' });
+      client.extend(1);
+      killed.open();
+      await waitFor(() => !client.alive, { what: 'the client to notice' });
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
+  it('leaves a guardian alive when it is killed before it has read the answer', async () => {
+    const server = await serve();
+    try {
+      await clock.advance(1_000);
+      await waitFor(() => client.alive, { what: 'the client to be connected' });
+      const other = createConnection(socketPath(folder.path)).pause();
+      await new Promise<void>((resolve) => other.once('connect', resolve));
+      other.write(`${JSON.stringify({ id: 1, call: { type: 'list' } })}\n`);
+      // Answers come in the order of the questions, one connection after the other in turn.
+      for (let question = 0; question < 5; question += 1) await client.list();
+      await new Promise((resolve) => other.once('close', resolve).destroy());
+      expect(await client.list()).to.deep.equal([]);
+      expect(client.alive).to.equal(true);
+    } finally {
+      await server.close();
+    }
+  });
 
   it('starts another when the one that it started has ended', async () => {
     started[0]?.open();

@@ -53,12 +53,22 @@ function serve(telemetry: PromTelemetry, log: Logger): Server {
   return server;
 }
 
-async function listen(server: Server, address: string): Promise<string> {
+/** @returns undefined for the empty one: nothing is shown. @throws AppError INVALID_ARGUMENT */
+export function parseMetricsAddress(address: string): { readonly host: string; readonly port: number } | undefined {
+  if (address === '') return undefined;
   const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(address);
-  const host = match?.[1] ?? match?.[2] ?? '';
   const port = Number(match?.[3]);
+  if (match === null || port > PORT_MAX) {
+    throw new AppError('INVALID_ARGUMENT', `metrics cannot be shown at ${address}: it is not HOST:PORT`, { field: 'metrics', address });
+  }
+  return { host: match[1] ?? match[2] ?? '', port };
+}
+
+const PORT_MAX = 65_535;
+
+async function listen(server: Server, address: string): Promise<string> {
+  const { host = '', port } = parseMetricsAddress(address) ?? {};
   try {
-    if (match === null) throw new Error('it is not HOST:PORT');
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen({ port, ...(host === '' ? {} : { host }) }, resolve);
@@ -66,7 +76,7 @@ async function listen(server: Server, address: string): Promise<string> {
   } catch (error) {
     throw new AppError(
       'INVALID_ARGUMENT',
-      `cannot show metrics at ${address}; is it HOST:PORT, and free?`,
+      `cannot show metrics at ${address}; is it an address of this machine, and free?`,
       { field: 'metrics', address },
       error,
     );

@@ -1,6 +1,6 @@
 export { createClient, type ClientOptions, type ClientTls, type VolplaneClient } from './client/volplane-client.js';
 export { RPC_LIMITS, type CallClass, type RpcLimits } from './limits.js';
-export { parseListenAddress, type ListenAddress } from './listen-address.js';
+export { checkListen, parseListenAddress, type ListenAddress } from './listen-address.js';
 export { RpcServer, type RpcServerOptions, type ServerTls } from './server/rpc-server.js';
 export {
   UnaryHost,

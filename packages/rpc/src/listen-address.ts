@@ -13,6 +13,12 @@ export function parseListenAddress(text: string): ListenAddress {
   return { kind: 'tcp', host: match[1], port };
 }
 
+/** @throws AppError INVALID_ARGUMENT for a list of addresses that a door cannot listen on */
+export function checkListen(addresses: readonly string[]): void {
+  if (addresses.length === 0) throw new AppError('INVALID_ARGUMENT', '--listen names no address', { field: 'listen' });
+  for (const address of addresses) parseListenAddress(address);
+}
+
 /** The form that grpc-js takes. */
 export function formatListenAddress(address: ListenAddress): string {
   return address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${String(address.port)}`;

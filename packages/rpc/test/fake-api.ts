@@ -147,7 +147,8 @@ export class FakeApi implements VolplaneApi {
       const node = parseNodeName(request.node ?? NODE_A.name);
       const holder = volume.attachments.find((attachment) => attachment.node !== node);
       if (holder !== undefined) {
-        const fields = { volume: volume.name, holder: holder.node, mountIds: holder.claimedFor, since: holder.since };
+        const freedBy = `unmount it on ${holder.node}`;
+        const fields = { volume: volume.name, holder: holder.node, mountIds: holder.claimedFor, since: holder.since, freedBy };
         throw new AppError('VOLUME_HELD', `volume ${volume.name} is held by node ${holder.node} in mode rw`, fields);
       }
       const attachment: AttachmentView = {

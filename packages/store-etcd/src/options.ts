@@ -66,6 +66,11 @@ export async function readOptions(options: EtcdKvOptions): Promise<EtcdSettings>
   };
 }
 
+/** @throws AppError INVALID_ARGUMENT that names the field */
+export async function checkEtcdOptions(options: EtcdKvOptions): Promise<void> {
+  await readOptions(options);
+}
+
 function checkEndpoints(endpoints: readonly string[]): void {
   if (endpoints.length === 0 || endpoints.length > ENDPOINTS_MAX) {
     throw invalid('endpoints', `give 1 to ${String(ENDPOINTS_MAX)} endpoints`);

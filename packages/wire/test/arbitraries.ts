@@ -187,8 +187,9 @@ export const nodeView = shape<NodeView>(
     registeredAt: timestamp,
     cordoned: fc.boolean(),
     sessionSince: timestamp,
+    goneSince: timestamp,
     attachedVolumes: fc.nat(),
     ownedVolumes: fc.nat(),
   },
-  ['sessionSince'],
+  ['sessionSince', 'goneSince'],
 );

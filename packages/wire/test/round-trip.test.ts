@@ -31,7 +31,10 @@ describe('protocol round trips', () => {
       ),
       waitsFor: text,
       evidence: fc.array(any.evidence, { maxLength: 2 }),
-      candidates: fc.array(shape({ node: nodeName, passed: fc.boolean(), reason: text }), { maxLength: 2 }),
+      candidates: fc.array(
+        shape({ node: nodeName, passed: fc.boolean(), reason: text, mountIds: fc.array(any.mountId, { maxLength: 2 }) }, ['mountIds']),
+        { maxLength: 2 },
+      ),
       history: fc.array(shape({ revision: count, summary: text }), { maxLength: 2 }),
       refusal: shape({ reason: text, message: text, freedBy: text }),
     },

@@ -14,7 +14,7 @@ export async function openDockerDoor(
 ): Promise<DockerPluginServer | undefined> {
   if (settings.dockerPlugins === '') return undefined;
   const { dockerDriver, dockerEngines, dockerGuard, dockerPlugins, dockerPrefix, node } = settings;
-  const tcp = tcpFrom(settings);
+  const tcp = dockerTcpFrom(settings);
   return await DockerPluginServer.open({
     folder: dockerPlugins,
     sockets: planPlugins(parts.drivers, { prefix: dockerPrefix, ...(dockerDriver !== '' && { defaultDriver: dockerDriver }) }),
@@ -57,7 +57,8 @@ export async function addHostedPlugins(
   return [...own, ...drivers];
 }
 
-function tcpFrom(settings: AgentSettings): PluginTcpOptions | undefined {
+/** Where the Docker plugins are served on TCP; undefined = nowhere. @throws AppError INVALID_ARGUMENT; Node's own error for a file */
+export function dockerTcpFrom(settings: AgentSettings): PluginTcpOptions | undefined {
   const { dockerSpecs, dockerTcp } = settings;
   if (dockerTcp === '') return undefined;
   const at = dockerTcp.lastIndexOf(':');

@@ -1,6 +1,7 @@
 import { EXIT, readSettings, superviseProcess, systemClock } from '@volplane/base';
 import { endDespiteFileThreads } from '@volplane/drivers';
 import { createLogger } from '@volplane/logging';
+import { checkAgent } from './check.js';
 import { AGENT_SETTINGS, defaultNodeName } from './config.js';
 import { openAgent, type RunningAgent } from './context.js';
 
@@ -13,10 +14,22 @@ const read = readSettings(AGENT_SETTINGS, {
 
 if (read.type === 'help') process.stdout.write(read.text);
 else if (read.type === 'faults') {
-  process.stderr.write(`volplane-agent: ${read.faults.join('\nvolplane-agent: ')}\n`);
-  process.exitCode = EXIT.config;
+  refuse(read.faults);
 } else if (read.printConfig) process.stdout.write(`${JSON.stringify(read.shown, null, 2)}\n`);
-else if (!read.checkConfig) await main();
+else await checkAndRun();
+
+async function checkAndRun(): Promise<void> {
+  if (read.type !== 'settings') return;
+  const faults = await checkAgent(read.settings);
+  if (faults.length > 0) refuse(faults);
+  else if (read.checkConfig) process.stdout.write('volplane-agent: the settings are right\n');
+  else await main();
+}
+
+function refuse(faults: readonly string[]): void {
+  process.stderr.write(`volplane-agent: ${faults.join('\nvolplane-agent: ')}\n`);
+  process.exitCode = EXIT.config;
+}
 
 async function main(): Promise<void> {
   if (read.type !== 'settings') return;

@@ -1,4 +1,5 @@
 import { AppError, silentLogger, systemClock, type Reason } from '@volplane/base';
+import type { MountId } from '@volplane/domain';
 import { RpcServer } from '@volplane/rpc';
 import { expect } from 'chai';
 import { FakeApi } from '../../../packages/rpc/test/fake-api.js';
@@ -127,9 +128,44 @@ describe('volctl commands', () => {
     expect(run.stderr)
       .to.include('volume data is held by node a in mode rw (VOLUME_HELD)')
       .and.match(/^ +mountIds +c1$/m);
-    expect(run.stderr).to.include('What to do: Unmount it on the holder');
+    expect(run.stderr)
+      .to.include('What to do: unmount it on a')
+      .and.not.match(/^ +freedBy/m);
+    expect((await ctl('mount', 'other', '--id', 'c2')).stderr).to.include('What to do: Check the name');
     const forPrograms = await ctl('mount', 'data', '--id', 'c2', '--node', 'b', '--output', 'json');
     expect(JSON.parse(forPrograms.stderr)).to.have.nested.property('error.fields.holder', 'a');
+  });
+
+  it('says what a create leaves as it is at a volume that exists', async () => {
+    const first = await ctl('create', 'data', '-d', 'shared', '-l', 'app=db', '--takeover', 'lease');
+    expect(first).to.include({ code: 0, stderr: '' });
+    expect((await ctl('create', 'data', '-d', 'shared')).stderr).to.equal('');
+    const again = await ctl('create', 'data', '-d', 'shared', '-l', 'app=web', '--takeover', 'manual');
+    expect(again.code).to.equal(0);
+    expect(again.stderr).to.equal(
+      'volctl: volume data was there already and keeps its labels and takeover policy lease; volctl label changes them\n',
+    );
+  });
+
+  it('says who uses a volume still after an unmount, and that there is none of the name', async () => {
+    await api.createVolume({ name: 'data' }, CONTEXT);
+    api.volumes.set('data', { ...(await api.getVolume({ name: 'data' }, CONTEXT)), mountIds: ['c2' as MountId] });
+    expect(await ctl('unmount', 'data', '--id', 'c1')).to.deep.equal({
+      code: 0,
+      stdout: '',
+      stderr: 'volctl: volume data stays mounted there for c2\n',
+    });
+    expect(await ctl('umount', 'data', '--id', 'c1', '--output', 'json')).to.include({ code: 0, stderr: '' });
+  });
+
+  it('says since when a node is gone, and doubts when most are', async () => {
+    const before = [...api.nodes.values()];
+    for (const { sessionSince: _, ...node } of before) api.nodes.set(node.name, { ...node, state: 'gone', goneSince: 'noon' });
+    expect(await ok('nodes', 'a')).to.match(/^session since: +- \(gone since noon\)$/m);
+    expect((await ctl('node-lost', 'a')).stderr).to.include(
+      '2 of 2 nodes are gone: look at NATS and the network before you declare any of them lost',
+    );
+    for (const node of before) api.nodes.set(node.name, node);
   });
 
   it('goes on after a refusal of one of several, and ends as the first refusal says', async () => {

@@ -68,7 +68,7 @@ export async function openManager(settings: ManagerSettings, id: string, log: Lo
   }
 }
 
-function etcdAccess(settings: ManagerSettings): Partial<EtcdKvOptions> {
+export function etcdAccess(settings: ManagerSettings): Partial<EtcdKvOptions> {
   const { etcdUser, etcdPasswordFile, etcdCa, etcdCert, etcdKey } = settings;
   return {
     ...(etcdUser === '' ? {} : { username: etcdUser, password: readSecret(etcdPasswordFile) }),

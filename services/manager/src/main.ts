@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { EXIT, readSettings, superviseProcess, systemClock } from '@volplane/base';
 import { createLogger } from '@volplane/logging';
+import { checkManager } from './check.js';
 import { openManager } from './context.js';
 import { MANAGER_SETTINGS } from './config.js';
 
@@ -13,10 +14,22 @@ const read = readSettings(MANAGER_SETTINGS, {
 
 if (read.type === 'help') process.stdout.write(read.text);
 else if (read.type === 'faults') {
-  process.stderr.write(`volplane-manager: ${read.faults.join('\nvolplane-manager: ')}\n`);
-  process.exitCode = EXIT.config;
+  refuse(read.faults);
 } else if (read.printConfig) process.stdout.write(`${JSON.stringify(read.shown, null, 2)}\n`);
-else if (!read.checkConfig) await main();
+else await checkAndRun();
+
+async function checkAndRun(): Promise<void> {
+  if (read.type !== 'settings') return;
+  const faults = await checkManager(read.settings);
+  if (faults.length > 0) refuse(faults);
+  else if (read.checkConfig) process.stdout.write('volplane-manager: the settings are right\n');
+  else await main();
+}
+
+function refuse(faults: readonly string[]): void {
+  process.stderr.write(`volplane-manager: ${faults.join('\nvolplane-manager: ')}\n`);
+  process.exitCode = EXIT.config;
+}
 
 async function main(): Promise<void> {
   if (read.type !== 'settings') return;

@@ -1,5 +1,6 @@
 import { AppError, hasReason, withTimeout, type Clock } from '@volplane/base';
 import {
+  explainLocalVolume,
   parseDriverName,
   parseMountId,
   parseNodeName,
@@ -226,6 +227,12 @@ export class AgentApi implements VolplaneApi {
     );
   }
 
+  async explainVolume(request: ExplainVolumeRequest, context: CallContext): Promise<VolumeExplanation> {
+    const name = parseVolumeName(request.name);
+    const local = request.atRevision === undefined ? this.#localFor(request, name, this.#book.local(name)) : undefined;
+    return local === undefined ? await this.#passRef('explainVolume', request, context) : explainLocalVolume(this.#view(local));
+  }
+
   async getCapacity(request: CapacityRequest, context: CallContext): Promise<CapacityView> {
     const driver = this.#drivers.find(parseDriverName(request.driver));
     if (driver === undefined || (request.node !== undefined && request.node !== this.#node))
@@ -244,8 +251,6 @@ export class AgentApi implements VolplaneApi {
   releaseGone = (request: ReleaseGoneRequest, context: CallContext): Promise<VolumeView> => this.#pass('releaseGone', request, context);
   listSnapshots = (request: ListSnapshotsRequest, context: CallContext): Promise<SnapshotPage> =>
     this.#pass('listSnapshots', request, context);
-  explainVolume = (request: ExplainVolumeRequest, context: CallContext): Promise<VolumeExplanation> =>
-    this.#pass('explainVolume', request, context);
   listNodes = (request: PageRequest, context: CallContext): Promise<NodePage> => this.#pass('listNodes', request, context);
   getNode = (request: { readonly name: string }, context: CallContext): Promise<NodeView> => this.#pass('getNode', request, context);
   cordonNode = (request: { readonly name: string; readonly cordoned: boolean }, context: CallContext): Promise<NodeView> =>

@@ -1,4 +1,15 @@
-import { AppError, assert, backoffMs, hasReason, sleep, type Clock, type Logger, type Random, type Service } from '@volplane/base';
+import {
+  AppError,
+  assert,
+  backoffMs,
+  hasReason,
+  sleep,
+  type Clock,
+  type Logger,
+  type Random,
+  type Reason,
+  type Service,
+} from '@volplane/base';
 import type { DriverInfo, Incarnation, NodeName, NodeUid, SessionId, StringMap } from '@volplane/domain';
 import { heartbeatAnswer, registered } from '@volplane/wire';
 import type { AgentBook } from './agent-book.js';
@@ -17,6 +28,8 @@ export interface SessionListener {
   onEnded?(live: LiveSession): void;
   /** The session is valid until this moment of the monotonic clock. */
   onExtended?(validUntilMs: number): void;
+  /** The managers take this machine for given up, or its name for another's: told once, until they take it again. */
+  onRefused?(refusal: AppError): void;
   onListWanted?(): void;
   onInventoryWanted?(): void;
   /** With each acknowledged heartbeat: whether the node is on record as unguarded. A manager may be a little behind. */
@@ -40,6 +53,9 @@ export class AgentSession implements Service {
   readonly #listeners = new Set<SessionListener>();
   #live: (LiveSession & { validUntilMs: number; readonly ttlMs: number }) | undefined;
   #beat = 0;
+  #refusal: AppError | undefined;
+  /** The failure that the log told last; it is not told again as long as it is the same. */
+  #told: Reason | undefined;
   #cancelEnd: () => void = () => undefined;
 
   constructor(parts: {
@@ -93,6 +109,11 @@ export class AgentSession implements Service {
     return this.current()?.session === session;
   }
 
+  /** Why the managers refuse this very machine, as a fact and not for now; undefined while they do not. */
+  get refusal(): AppError | undefined {
+    return this.#refusal;
+  }
+
   /** Who speaks, for messages of this session. @throws AppError SESSION_LOST */
   speaker(): { readonly node: NodeName; readonly nodeUid: NodeUid; readonly session: SessionId; readonly incarnation: Incarnation } {
     const live = this.current();
@@ -131,6 +152,8 @@ export class AgentSession implements Service {
       { timeoutMs: REGISTER_TIMEOUT_MS, signal },
     );
     this.#beat = 0;
+    this.#refusal = undefined;
+    this.#told = undefined;
     const live = { session: answer.session, incarnation, ttlMs: answer.ttlMs, validUntilMs: 0 };
     // The old count goes on while the session is the same; another session ends the one of before, if nothing else has.
     if (this.#live !== undefined && this.#live.session !== answer.session) this.#end(this.#live);
@@ -219,15 +242,28 @@ export class AgentSession implements Service {
   }
 
   #reportFailure(error: AppError, failures: number): void {
+    const isRefused = hasReason(error, 'NODE_NAME_TAKEN', 'NODE_LOST');
+    const isNew = this.#told !== error.reason;
     const fields = { node: this.#node, failures, error };
-    if (hasReason(error, 'NODE_NAME_TAKEN', 'NODE_LOST')) this.#log.error('registration refused', fields);
-    else if (failures > 3) this.#log.warn('no session yet', fields);
-    else this.#log.debug('no session yet', fields);
+    if (!isNew || (!isRefused && failures <= FAILURES_UNTOLD)) {
+      this.#log.debug('no session yet', fields);
+      return;
+    }
+    this.#told = error.reason;
+    if (!isRefused) {
+      this.#log.warn('no session yet', fields);
+      return;
+    }
+    this.#refusal = error;
+    this.#log.error('registration refused', fields);
+    for (const listener of this.#listeners) listener.onRefused?.(error);
   }
 }
 
 /** Two clocks may differ in rate by this much: ten times what an undisciplined quartz does. Stated in docs/operations.md. */
 const CLOCK_DRIFT_MAX = 0.005;
 const BEATS_PER_TTL = 5;
+/** At a start, and while a manager is replaced, some registrations fail. */
+const FAILURES_UNTOLD = 3;
 const REGISTER_TIMEOUT_MS = 3_000;
 const REGISTER_RETRY_MS_MAX = 5_000;

@@ -140,6 +140,10 @@ function sessionDuties(parts: {
     onExtended: (validUntilMs) => {
       guard.extend(validUntilMs - clock.monotonicMs());
     },
+    onRefused: () => {
+      const volumes = book.mounts().flatMap(({ name, mountIds }) => (mountIds.length === 0 ? [] : [name]));
+      if (volumes.length > 0) log.error('this node was given up with volumes in use: end their users, others may write there', { volumes });
+    },
     onEnded: () => {
       mounts.abortLeaseBound().catch((error: unknown) => {
         log.error('lease-bound mounts could not be aborted by the agent, the guardian does', { error });

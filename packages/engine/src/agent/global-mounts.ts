@@ -65,6 +65,7 @@ export class GlobalMounts {
 
   mount(wish: MountWish): Promise<MountView> {
     return this.queue.run(wish.name, async () => {
+      this.#checkRefusal(wish.name);
       const record = this.#book.mount(wish.name);
       if (record?.state === 'held') return await this.#join(record, wish);
       if (record !== undefined) await this.#settle(record);
@@ -169,6 +170,15 @@ export class GlobalMounts {
   /** Names of volumes whose record waits for its end: interrupted, aborted, or of an earlier life. */
   unsettled(): readonly VolumeName[] {
     return this.#book.mounts().flatMap((record) => (record.state === 'held' && record.mountIds.length > 0 ? [] : [record.name]));
+  }
+
+  /** What the managers have given up has no right to anything, also not to what it still has mounted. @throws AppError NODE_LOST, NODE_NAME_TAKEN */
+  #checkRefusal(name: VolumeName): void {
+    const { refusal } = this.#session;
+    if (refusal === undefined) return;
+    const { message, fields } = refusal.failure;
+    const text = `volume ${name} cannot be mounted on node ${this.#node}: ${message}`;
+    throw new AppError(refusal.reason, text, { ...fields, volume: name, node: this.#node }, refusal);
   }
 
   async #join(record: MountRecord, wish: MountWish): Promise<MountView> {

@@ -93,6 +93,6 @@ export class Brake {
     }
     const nodes = this.#cache.nodes.size;
     if (lost <= 1 || lost <= nodes * this.#limits.lostShareMax) return undefined;
-    return `${String(lost)} of ${String(nodes)} nodes were lost at once, more than the allowed share`;
+    return `${String(lost)} of ${String(nodes)} nodes were lost at once, more than the allowed share: look at NATS and the network before the nodes`;
   }
 }

@@ -1,4 +1,4 @@
-import { hasReason } from '@volplane/base';
+import { hasReason, type Logger } from '@volplane/base';
 import {
   couldBeFenced,
   decideReleaseGone,
@@ -27,12 +27,20 @@ export class GoneRelease {
   readonly #cache: ClusterCache;
   readonly #fencing: Fencing;
   readonly #brake: Brake;
+  readonly #log: Logger;
 
-  constructor(parts: { readonly records: VolumeRecords; readonly cache: ClusterCache; readonly fencing: Fencing; readonly brake: Brake }) {
+  constructor(parts: {
+    readonly records: VolumeRecords;
+    readonly cache: ClusterCache;
+    readonly fencing: Fencing;
+    readonly brake: Brake;
+    readonly log: Logger;
+  }) {
     this.#records = parts.records;
     this.#cache = parts.cache;
     this.#fencing = parts.fencing;
     this.#brake = parts.brake;
+    this.#log = parts.log;
   }
 
   async releaseGone(request: ReleaseGoneRequest): Promise<VolumeView> {
@@ -67,6 +75,17 @@ export class GoneRelease {
         engaged,
       ),
     );
+    if (changed.committed) {
+      const { uid, evidence } = changed.answer;
+      const { kind, detail } = evidence.at(-1) ?? {};
+      this.#log.warn('attachment of a node that is gone ended on evidence', {
+        volume: request.name,
+        uid,
+        node: request.node,
+        evidence: kind,
+        detail,
+      });
+    }
     return toVolumeView(changed.answer, changed.modRevision);
   }
 }

@@ -30,6 +30,7 @@ export class ManagerNodes implements NodesApi {
   readonly #cache: ClusterCache;
   readonly #nodeRecords: NodeRecords;
   readonly #views: NodeViews;
+  readonly #log: Logger;
   readonly #drain: NodeDrain;
   readonly #loss: NodeLoss;
 
@@ -45,6 +46,7 @@ export class ManagerNodes implements NodesApi {
     this.#cache = parts.cache;
     this.#nodeRecords = parts.nodeRecords;
     this.#views = parts.views;
+    this.#log = parts.log;
     this.#drain = new NodeDrain(parts);
     this.#loss = new NodeLoss(parts);
   }
@@ -68,6 +70,7 @@ export class ManagerNodes implements NodesApi {
   async cordonNode(request: { readonly name: string; readonly cordoned: boolean }, context: CallContext): Promise<NodeView> {
     const name = parseNodeName(request.name);
     await this.#nodeRecords.change(name, (document) => decideCordon(document, name, request.cordoned), context.signal);
+    this.#log.info(request.cordoned ? 'node cordoned on request' : 'node uncordoned on request', { node: name });
     return this.#views.view(name);
   }
 

@@ -1,4 +1,4 @@
-import { AppError, type Clock, type Random } from '@volplane/base';
+import { AppError, type Clock, type Logger, type Random } from '@volplane/base';
 import {
   decideForceRelease,
   decideForget,
@@ -38,6 +38,7 @@ import type { ClusterCache } from '../store/cluster-cache.js';
 import type { VolumeRecords } from '../store/volume-records.js';
 import type { Agents } from './agents.js';
 import { askedNode } from './asked-node.js';
+import { missingNode } from './missing-node.js';
 import { mountAnswer } from './mount-answer.js';
 import { checkNote } from './note.js';
 import { driveWithin, unfinished } from './operation-wait.js';
@@ -59,6 +60,7 @@ export class ManagerVolumes {
   readonly #creation: VolumeCreation;
   readonly #work: VolumeWork;
   readonly #clock: Clock;
+  readonly #log: Logger;
 
   constructor(parts: {
     readonly records: VolumeRecords;
@@ -68,6 +70,7 @@ export class ManagerVolumes {
     readonly sessions: Sessions;
     readonly clock: Clock;
     readonly random: Random;
+    readonly log: Logger;
   }) {
     this.#records = parts.records;
     this.#cache = parts.cache;
@@ -75,6 +78,7 @@ export class ManagerVolumes {
     this.#operations = parts.operations;
     this.#sessions = parts.sessions;
     this.#clock = parts.clock;
+    this.#log = parts.log;
     this.#listing = new VolumeListing(parts.cache, parts.agents);
     this.#creation = new VolumeCreation(parts);
     this.#work = new VolumeWork(parts);
@@ -148,7 +152,13 @@ export class ManagerVolumes {
       await this.#agents.call(node, 'forgetVolume', request, context);
       return;
     }
-    await this.#records.change(name, (document, view) => decideForget(document, name, view));
+    let uid: VolumeDocument['uid'] | undefined;
+    await this.#records.change(name, (document, view) => {
+      uid = document?.uid;
+      return decideForget(document, name, view);
+    });
+    // Nothing else remembers it.
+    this.#log.warn('volume forgotten on request, its data stays where it is', { volume: name, uid });
   }
 
   /** Routed to the node's agent, which claims like for any other caller; bounded by the agent's own heartbeats (rule 8). */
@@ -207,6 +217,8 @@ export class ManagerVolumes {
           : decideRehome(document, toLiveNode(chosen), 'requested', view),
       ),
     );
+    if (changed.committed)
+      this.#log.info('volume re-homed on request', { volume: name, uid: changed.answer.uid, from: record.document.owner, to: toNode });
     return toVolumeView(changed.answer, changed.modRevision);
   }
 
@@ -218,18 +230,23 @@ export class ManagerVolumes {
     if (record === undefined) throw notFound(name);
     const session = this.#cache.sessions.get(node)?.document;
     const attachment = ownEntry(record.document.attachments, node);
+    // A mistyped name would be answered as if there were nothing to release.
+    if (attachment === undefined && !this.#cache.nodes.has(node)) throw missingNode(this.#cache, node);
+    const { uid } = record.document;
+    const told = { volume: name, uid, node, note };
     if (session !== undefined && attachment?.nodeUid === session.nodeUid) {
-      const { uid } = record.document;
       await this.#agents.ask(
         node,
         { type: 'force-release', session: session.session, incarnation: session.incarnation, name, uid, seq: attachment.seq, note },
         acknowledged,
         context,
       );
+      this.#log.warn('node released a volume by force, on an operator’s word', told);
       return await this.getVolume({ name }, context);
     }
     const changed = await this.#records.change(name, (document, view) => decideForceRelease(document, { name, node, note }, view));
     if (changed.document === undefined) throw notFound(name);
+    if (changed.committed) this.#log.warn('attachment of a node that is gone ended on an operator’s word', told);
     return toVolumeView(changed.document, changed.modRevision);
   }
 

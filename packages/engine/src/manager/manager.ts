@@ -21,6 +21,7 @@ import { ManagerNodes } from './manager-nodes.js';
 import { ManagerVolumes } from './manager-volumes.js';
 import { NodeViews } from './node-view.js';
 import { Operations } from './operations.js';
+import { SessionEnds } from './session-ends.js';
 import { Sessions } from './sessions.js';
 import { SnapshotListing } from './snapshot-listing.js';
 import { Sweeper } from './sweeper.js';
@@ -69,12 +70,14 @@ export class Manager {
     const claims = new Claims({ records, cache, agents, brake, fencing, log });
     const lostNodes = new LostNodes({ records, cache, log });
     const nodeRecords = new NodeRecords({ cache, commits, clock });
-    const views = new NodeViews({ cache, sessions, clock });
+    // Before whoever shows nodes at a change of a session.
+    const ends = new SessionEnds({ cache, clock, log });
+    const views = new NodeViews({ cache, sessions, ends, clock });
     const changes = new ChangeLog({ cache, views, clock });
     const api = new ManagerApi({
-      volumes: new ManagerVolumes({ records, cache, agents, operations, sessions, clock, random }),
+      volumes: new ManagerVolumes({ records, cache, agents, operations, sessions, clock, random, log }),
       nodes: new ManagerNodes({ records, nodeRecords, lostNodes, cache, agents, views, log }),
-      goneRelease: new GoneRelease({ records, cache, fencing, brake }),
+      goneRelease: new GoneRelease({ records, cache, fencing, brake, log }),
       snapshots: new SnapshotListing({ cache, agents }),
       capacity: new Capacity({ cache, agents }),
       explaining: new Explaining({ kv, records, cache, agents, views, clock }),

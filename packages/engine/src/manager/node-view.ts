@@ -2,6 +2,7 @@ import { sessionOf, type NodeDocument, type NodeIdentity, type NodeName, type No
 import type { ClusterCache } from '../store/cluster-cache.js';
 import { viewOf } from '../store/cluster-view.js';
 import { missingNode } from './missing-node.js';
+import type { SessionEnds } from './session-ends.js';
 import type { Sessions } from './sessions.js';
 import type { Clock } from '@volplane/base';
 
@@ -9,11 +10,13 @@ import type { Clock } from '@volplane/base';
 export class NodeViews {
   readonly #cache: ClusterCache;
   readonly #sessions: Sessions;
+  readonly #ends: SessionEnds;
   readonly #clock: Clock;
 
-  constructor(parts: { readonly cache: ClusterCache; readonly sessions: Sessions; readonly clock: Clock }) {
+  constructor(parts: { readonly cache: ClusterCache; readonly sessions: Sessions; readonly ends: SessionEnds; readonly clock: Clock }) {
     this.#cache = parts.cache;
     this.#sessions = parts.sessions;
+    this.#ends = parts.ends;
     this.#clock = parts.clock;
   }
 
@@ -22,6 +25,7 @@ export class NodeViews {
     const document = this.document(name);
     const identity = { node: name, nodeUid: document.uid };
     const session = sessionOf(viewOf(this.#cache, this.#clock), identity);
+    const goneSince = this.goneSince(identity);
     return {
       name,
       uid: document.uid,
@@ -32,6 +36,7 @@ export class NodeViews {
       registeredAt: document.registeredAt,
       cordoned: document.cordoned,
       ...(session === undefined ? {} : { sessionSince: session.since }),
+      ...(goneSince === undefined ? {} : { goneSince }),
       attachedVolumes: this.#cache.volumes.attachedOn(name).size,
       ownedVolumes: this.#cache.volumes.ownedBy(name).size,
     };
@@ -42,6 +47,11 @@ export class NodeViews {
     const record = this.#cache.nodes.get(name);
     if (record === undefined) throw missingNode(this.#cache, name);
     return record.document;
+  }
+
+  /** When the session of this very machine was seen to end here; undefined while it has one, and when that is not known. */
+  goneSince(machine: NodeIdentity): string | undefined {
+    return this.#ends.goneSince(machine);
   }
 
   /** The state of this very machine; a machine that another one has replaced under its name is lost. */

@@ -20,8 +20,10 @@ export interface PastCluster {
   readonly view: ClusterView;
   readonly candidates: readonly Candidate[];
   readonly nodeState: (machine: NodeIdentity) => NodeState;
-  /** What agents observe is in no revision. */
+  /** What agents observe is in no revision, and times of sessions' ends are not. */
   readonly mountIds: (node: NodeName) => readonly MountId[] | undefined;
+  readonly asked: ReadonlySet<NodeName>;
+  readonly goneSince: (machine: NodeIdentity) => string | undefined;
 }
 
 /** Reads nodes, sessions and unguarded marks as of a revision. @throws KvCompacted; AppError STORE_UNAVAILABLE */
@@ -57,6 +59,8 @@ export async function readPast(kv: KvStore, atRevision: number, now: string, sig
       return sessionOf(view, machine) === undefined ? 'gone' : 'connected';
     },
     mountIds: () => undefined,
+    asked: new Set(),
+    goneSince: () => undefined,
   };
 }
 

@@ -52,8 +52,10 @@ export class UnguardedMarks {
       ],
       writes: [message.unguarded ? { type: 'put', key, value: JSON.stringify(mark) } : { type: 'delete', key }],
     });
-    if (outcome.succeeded) this.#log.warn(message.unguarded ? 'node is unguarded' : 'node is guarded again', { node });
-    return outcome.succeeded;
+    if (!outcome.succeeded) return false;
+    if (message.unguarded) this.#log.warn('node is unguarded', { node });
+    else this.#log.info('node is guarded again', { node });
+    return true;
   }
 }
 

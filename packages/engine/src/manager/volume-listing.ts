@@ -1,5 +1,5 @@
 import { AppError } from '@volplane/base';
-import { isNodeName, type ListVolumesRequest, type NodeName, type VolumePage, type VolumeView } from '@volplane/domain';
+import { isNodeName, quote, type ListVolumesRequest, type NodeName, type VolumePage, type VolumeView } from '@volplane/domain';
 import type { CallContext } from '../api.js';
 import { PAGE_BYTES_MAX, pageSizeOf, passesFilter, toVolumeView, viewBytes } from '../document-view.js';
 import type { ClusterCache } from '../store/cluster-cache.js';
@@ -35,7 +35,7 @@ export class VolumeListing {
     if (cursor.scope === 'global') {
       const after = filter?.scope === 'local' ? undefined : this.#globalPage(request, cursor.after, pageSize, volumes);
       if (after !== undefined) return { volumes, nextPageToken: toPageToken({ scope: 'global', after }), unansweredNodes: [], warnings };
-      warnings = this.#invalidWarnings();
+      warnings = [...this.#invalidWarnings(), ...this.#strangerWarnings(filter?.node)];
       if (filter?.scope === 'global') return { volumes, unansweredNodes: [], warnings };
       cursor = { scope: 'local', node: '' };
     }
@@ -115,6 +115,12 @@ export class VolumeListing {
     const items = views.slice(0, limit);
     const last = items.at(-1);
     return views.length > limit && last !== undefined ? { items, nextToken: last.name } : { items };
+  }
+
+  /** A mistyped name would be answered as a node without volumes. */
+  #strangerWarnings(node: string | undefined): readonly string[] {
+    if (node === undefined || this.#cache.nodes.has(node as NodeName)) return []; // compared only
+    return [`node ${quote(node)} has never registered`];
   }
 
   #invalidWarnings(): readonly string[] {

@@ -59,8 +59,11 @@ export class ClusterCache implements Service {
   readonly #listeners = new Set<CacheListener>();
   readonly #barrier: ReadBarrier;
   #revision = 0;
+  /** What the log was told last that cannot be done. */
+  #told: 'read' | 'watch' | undefined;
   /** What this process is writing now, the latest of each key. */
   readonly #expected = new Map<string, { readonly text: string; readonly document: VolumeDocument }>();
+  #listAgain: () => void = () => undefined;
   #filled: (() => void) | undefined;
   #isFilled = false;
   readonly filled: Promise<void>;
@@ -86,7 +89,7 @@ export class ClusterCache implements Service {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Lists and watches until the signal fires, whatever happens to the store. */
+  /** Lists and watches until the signal fires, whatever happens to the store. @throws Error when the store was put back to an earlier state */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
     const hasEnded = (): boolean => signal.aborted;
@@ -95,13 +98,18 @@ export class ClusterCache implements Service {
       if (hasEnded()) return;
       if (failure === undefined) {
         failures = 0;
+        this.#told = undefined;
         continue;
       }
       failures += 1;
       const delayMs = backoffMs(this.#random, failures - 1, { firstMs: 50, maxMs: 5_000 });
       const fields = { error: failure.error, delayMs: Math.round(delayMs) };
-      if (failures > 3) this.#log.warn(`cluster cache cannot ${failure.what} the store`, fields);
-      else this.#log.debug(`cluster cache could not ${failure.what} the store`, fields);
+      // A watch may break and be there again at once; a list that fails is an outage. Told once: it may last.
+      const isOutage = failure.what === 'read' || failures > WATCHES_UNTOLD;
+      if (isOutage && this.#told !== failure.what) {
+        this.#told = failure.what;
+        this.#log.warn(`cluster cache cannot ${failure.what} the store`, fields);
+      } else this.#log.debug(`cluster cache could not ${failure.what} the store`, fields);
       await sleep(this.#clock, delayMs, signal).catch(() => undefined);
     }
   }
@@ -112,9 +120,14 @@ export class ClusterCache implements Service {
     let error: unknown;
     try {
       await this.#fill(signal);
+      if (this.#told === 'read') {
+        this.#told = undefined;
+        this.#log.info('cluster cache reads the store again', { revision: this.#revision });
+      }
       beganMs = this.#clock.monotonicMs();
       error = await this.#follow(signal);
     } catch (failure) {
+      if (failure instanceof StorePutBack) throw failure;
       error = failure;
     }
     if (beganMs === undefined) return { what: 'read', error };
@@ -134,7 +147,14 @@ export class ClusterCache implements Service {
    */
   async barrier(): Promise<boolean> {
     await this.filled;
-    return await this.#barrier.pass(() => this.#revision);
+    return await this.#barrier.pass(
+      () => this.#revision,
+      (revision) => {
+        // The list finds it too, and ends this process; a watch that was resumed behind the end of the store would be silent for long.
+        this.#listAgain();
+        throw new AppError('STORE_UNAVAILABLE', `the store was put back to revision ${String(revision)}; this manager starts anew`);
+      },
+    );
   }
 
   /** The record as of now, linearizable. @throws AppError STORE_UNAVAILABLE, DOCUMENT_INVALID */
@@ -191,6 +211,7 @@ export class ClusterCache implements Service {
     // All pages are of one revision, so that the watch can go on right behind it.
     for await (const page of pagesOf(this.#kv, ROOT_PREFIX, signal)) {
       revision = page.revision;
+      this.#checkOrder(page.revision, page.entries);
       for (const entry of page.entries) {
         seen.add(entry.key);
         this.#applyPut(entry);
@@ -202,10 +223,34 @@ export class ClusterCache implements Service {
     this.#filled?.();
   }
 
+  /**
+   * A list is linearizable: it cannot be older than what was read before. If it is, the store was put back to an earlier state beside this
+   * process, and nothing that is in memory, or is decided by it, holds any more.
+   */
+  #checkOrder(revision: number, entries: readonly KvEntry[]): void {
+    const older = (known: number): boolean => known <= revision;
+    const isBack =
+      revision < this.#revision ||
+      entries.some(({ key, modRevision }) => this.#modRevision(key) > modRevision && older(this.#modRevision(key)));
+    if (!isBack) return;
+    throw new StorePutBack(
+      `the store was put back: it is at revision ${String(revision)} with an earlier state than revision ${String(this.#revision)} had; start anew`,
+    );
+  }
+
+  #modRevision(key: string): number {
+    const parsed = parseKey(key);
+    if (parsed?.type === 'volume') return this.volumes.get(parsed.name)?.modRevision ?? 0;
+    return parsed?.type === 'node' ? (this.nodes.get(parsed.node)?.modRevision ?? 0) : 0;
+  }
+
   /** Follows the watch until it ends, falls silent, or the re-list is due; then the caller fills again. @returns why the store ended it */
   async #follow(signal: AbortSignal): Promise<unknown> {
     const fromRevision = this.#revision + 1;
     const ended = new AbortController();
+    this.#listAgain = () => {
+      ended.abort();
+    };
     let endError: unknown;
     let heardMs = this.#clock.monotonicMs();
     let watch: KvWatch | undefined;
@@ -380,6 +425,11 @@ export class ClusterCache implements Service {
   }
 }
 
+/** Ends the process: whoever supervises it starts it anew, with an empty memory. */
+class StorePutBack extends Error {
+  override readonly name = 'StorePutBack';
+}
+
 function nodeRecord(node: NodeName, { key, value, modRevision }: KvEntry): NodeRecord {
   const document = parseNodeDocument(key, value);
   checkName(key, node, document.name);
@@ -401,6 +451,9 @@ const RELIST_MS = 600_000;
 
 /** A watch that has said nothing for this long is asked for a sign of life; twice as long, it is opened anew. */
 const SILENCE_MS = 10_000;
+
+/** So many watches in a row may end soon without a word. */
+const WATCHES_UNTOLD = 3;
 
 /** A watch that lived so long was a good one: listing again behind it, at once, costs the store little. */
 const WATCH_LIVED_MS = 5_000;

@@ -15,9 +15,14 @@ export class ReadBarrier {
     this.#clock = clock;
   }
 
-  /** @returns false when the cache did not reach the store's revision within {@link CATCH_UP_MS} */
-  async pass(reached: () => number): Promise<boolean> {
+  /**
+   * @param isBack - called when the store's revision is one that this process has left behind: it was put back to an earlier state
+   * @returns false when the cache did not reach the store's revision within {@link CATCH_UP_MS}
+   */
+  async pass(reached: () => number, isBack: (revision: number) => never): Promise<boolean> {
+    const known = reached();
     const revision = await this.#question.run();
+    if (revision < known) isBack(revision);
     if (reached() >= revision) return true;
     return await new Promise((resolve) => {
       const cancel = this.#clock.after(CATCH_UP_MS, () => {

@@ -1,11 +1,10 @@
 import { createConnection, type Socket } from 'node:net';
-import { createInterface } from 'node:readline';
 import { AppError, sleep, withTimeout, type Clock, type Logger, type Service } from '@volplane/base';
 import type { VolumeUid } from '@volplane/domain';
 import type { ArmedMount, Guardian } from '@volplane/ports';
 import { bootMs } from './boot-clock.js';
 import { guardianAnswer, type GuardianAnswer, type GuardianCall } from './guardian-messages.js';
-import { boundLines } from './bounded-lines.js';
+import { boundedLines } from './bounded-lines.js';
 import { socketPath } from './guardian-server.js';
 
 export interface GuardianClientOptions {
@@ -118,8 +117,7 @@ export class GuardianClient implements Guardian, Service {
   }
 
   async #hold(socket: Socket, signal: AbortSignal): Promise<void> {
-    boundLines(socket);
-    createInterface({ input: socket }).on('line', (line) => {
+    boundedLines(socket).on('line', (line) => {
       const answer = guardianAnswer.parse(JSON.parse(line));
       this.#waiting.get(answer.id)?.resolve(answer);
       this.#waiting.delete(answer.id);

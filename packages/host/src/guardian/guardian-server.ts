@@ -1,12 +1,11 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Clock, Logger } from '@volplane/base';
 import type { ArmedMount } from '@volplane/ports';
 import { lockFolder, type FolderLock } from '../folder-lock.js';
 import { ArmedMounts } from './armed-mounts.js';
-import { boundLines } from './bounded-lines.js';
+import { boundedLines } from './bounded-lines.js';
 import { armedFile, guardianRequest, type GuardianAnswer, type GuardianCall } from './guardian-messages.js';
 
 export interface GuardianServerOptions {
@@ -92,9 +91,7 @@ export class GuardianServer {
   #serve(socket: Socket): void {
     this.#sockets.add(socket);
     this.#watchIdle();
-    boundLines(socket);
-    const lines = createInterface({ input: socket });
-    lines.on('line', (line) => {
+    boundedLines(socket).on('line', (line) => {
       this.#answer(socket, line).catch((error: unknown) => {
         this.#options.log.error('guardian could not answer', { error });
         socket.destroy();

@@ -70,4 +70,6 @@ const FOREIGN_REASONS: Partial<Record<status, Reason>> = {
   // A message above the bound of the transport: too many calls are always refused with a reason.
   [status.RESOURCE_EXHAUSTED]: 'TOO_LARGE',
   [status.UNIMPLEMENTED]: 'NOT_IMPLEMENTED',
+  // What we do not find is told with a reason; this is what a health service says of a service that it does not have.
+  [status.NOT_FOUND]: 'NOT_IMPLEMENTED',
 };

@@ -297,10 +297,18 @@ async function* batches(
 }
 
 /** @throws EndpointFailure, the signal's AppError */
+/** One that managers and agents have: a server as a whole may be anybody's, and serve. */
+const HEALTH_SERVICE = 'volplane.v1.Volumes';
+
 async function checkServing(endpoint: Endpoint, deadlineMs: number, context: CallContext): Promise<boolean> {
   const check = healthService['Check'];
   assert(check !== undefined, 'health has a Check');
-  const answer = await endpoint.unary({ path: check.path, request: check.requestSerialize({}), deadlineMs, context });
+  const answer = await endpoint.unary({
+    path: check.path,
+    request: check.requestSerialize({ service: HEALTH_SERVICE }),
+    deadlineMs,
+    context,
+  });
   // The package's own codec; it says SERVING, NOT_SERVING, UNKNOWN or SERVICE_UNKNOWN.
   const { status } = check.responseDeserialize(answer) as { readonly status: string };
   return status === 'SERVING';

@@ -1,4 +1,12 @@
-import { isNodeName, isNodeUid, type Evidence, type HolderExplanation, type VolumeExplanation } from '@volplane/domain';
+import {
+  isNodeName,
+  isNodeUid,
+  type CandidateExplanation,
+  type Evidence,
+  type HolderExplanation,
+  type VolumeExplanation,
+} from '@volplane/domain';
+import type { Candidate, CandidateInput } from '../generated/volplane/v1/Candidate.js';
 import type { Evidence as WireEvidence, EvidenceInput } from '../generated/volplane/v1/Evidence.js';
 import type { ExplainVolumeResponse, ExplainVolumeResponseInput } from '../generated/volplane/v1/ExplainVolumeResponse.js';
 import type { Holder, HolderInput } from '../generated/volplane/v1/Holder.js';
@@ -12,7 +20,7 @@ export function explanationToWire(explanation: VolumeExplanation): ExplainVolume
     summary: [...explanation.summary],
     holders: explanation.holders.map(holderToWire),
     evidence: explanation.evidence.map(evidenceToWire),
-    candidates: [...explanation.candidates],
+    candidates: explanation.candidates.map(candidateToWire),
     history: explanation.history.map(({ revision, summary }) => ({ revision: uint64ToWire(revision, 'history.revision'), summary })),
   };
   if (explanation.waitsFor !== undefined) message.waitsFor = explanation.waitsFor;
@@ -27,11 +35,7 @@ export function explanationFromWire(message: ExplainVolumeResponse): VolumeExpla
     summary: message.summary,
     holders: message.holders.map(holderFromWire),
     evidence: message.evidence.map(evidenceFromWire),
-    candidates: message.candidates.map(({ node, passed, reason }) => ({
-      node: textFromWire(node, isNodeName, 'candidates.node'),
-      passed,
-      reason,
-    })),
+    candidates: message.candidates.map(candidateFromWire),
     history: message.history.map(({ revision, summary }) => ({ revision: uint64FromWire(revision, 'history.revision'), summary })),
   };
   if (message.waitsFor !== undefined) explanation.waitsFor = message.waitsFor;
@@ -60,6 +64,19 @@ function holderFromWire(message: Holder): HolderExplanation {
   };
   if (message.mountIds !== null) holder.mountIds = mountIdsFromWire(message.mountIds, 'holders.mount_ids');
   return holder;
+}
+
+function candidateToWire({ node, passed, reason, mountIds }: CandidateExplanation): CandidateInput {
+  return { node, passed, reason, ...(mountIds === undefined ? {} : { mountIds: { ids: [...mountIds] } }) };
+}
+
+function candidateFromWire({ node, passed, reason, mountIds }: Candidate): CandidateExplanation {
+  return {
+    node: textFromWire(node, isNodeName, 'candidates.node'),
+    passed,
+    reason,
+    ...(mountIds === null ? {} : { mountIds: mountIdsFromWire(mountIds, 'candidates.mount_ids') }),
+  };
 }
 
 function evidenceToWire(evidence: Evidence): EvidenceInput {

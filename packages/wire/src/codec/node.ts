@@ -36,6 +36,7 @@ function nodeToWire(node: NodeView): NodeInput {
     ownedVolumes: uint32ToWire(node.ownedVolumes, 'node.owned_volumes'),
   };
   if (node.sessionSince !== undefined) message.sessionSince = node.sessionSince;
+  if (node.goneSince !== undefined) message.goneSince = node.goneSince;
   return message;
 }
 
@@ -54,6 +55,7 @@ function nodeFromWire(message: Node): NodeView {
     ownedVolumes: message.ownedVolumes,
   };
   if (message.sessionSince !== undefined) node.sessionSince = message.sessionSince;
+  if (message.goneSince !== undefined) node.goneSince = message.goneSince;
   return node;
 }
 

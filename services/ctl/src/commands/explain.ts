@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { VolumeExplanation } from '@volplane/domain';
+import type { CandidateExplanation, VolumeExplanation } from '@volplane/domain';
 import { count, nodeOption, onNode, type Act } from '../arguments.js';
 import { printable } from '../text/table.js';
 
@@ -36,7 +36,7 @@ function explanationText(explanation: VolumeExplanation, forNode: string | undef
     ],
     ['Waits for', waitsFor === undefined ? [] : [waitsFor]],
     ['Evidence', evidence.map(({ at, kind, node, detail }) => `${at} ${kind} ${node}: ${detail}`)],
-    ['Nodes', candidates.map(({ node, passed, reason }) => `${node}: ${passed ? 'may own it' : 'may not own it'}: ${reason}`)],
+    ['Nodes', candidates.map(nodeLine)],
     ['History', history.map(({ revision, summary: change }) => `revision ${String(revision)}: ${change}`)],
     ...(forNode === undefined
       ? []
@@ -53,4 +53,9 @@ function explanationText(explanation: VolumeExplanation, forNode: string | undef
     .filter(([, lines]) => lines.length > 0)
     .map(([title, lines]) => [`${title}:`, ...lines.map((line) => `  ${line}`)]);
   return [summary, ...shown].map((lines) => lines.map(printable).join('\n')).join('\n\n');
+}
+
+function nodeLine({ node, passed, reason, mountIds }: CandidateExplanation): string {
+  const use = mountIds === undefined ? '' : mountIds.length === 0 ? '; does not use it now' : `; uses it now for ${mountIds.join(', ')}`;
+  return `${node}: ${passed ? 'may own it' : 'may not own it'}: ${reason}${use}`;
 }

@@ -1,6 +1,8 @@
 import { Option, type Command } from 'commander';
+import { AppError } from '@volplane/base';
 import type { MountMode } from '@volplane/domain';
 import { count, nodeOption, onNode, type Act } from '../arguments.js';
+import type { Session } from '../session.js';
 import { facts, printable } from '../text/table.js';
 
 export function registerMounts(program: Command, act: Act): void {
@@ -21,6 +23,7 @@ export function registerMounts(program: Command, act: Act): void {
 
   program
     .command('unmount')
+    .alias('umount')
     .description('take a mount id out; the last one unmounts the volume and releases it')
     .argument('<name>')
     .requiredOption('-i, --id <mount-id>', 'required: the id that was given at mount')
@@ -31,6 +34,7 @@ export function registerMounts(program: Command, act: Act): void {
         const seq = options.seq === undefined ? {} : { seq: options.seq };
         await session.client.unmountVolume({ name, mountId: options.id, ...onNode(options), ...seq }, session.context);
         session.show({ unmounted: name, mountId: options.id }, () => '');
+        if (!session.isJson) await noteUses(session, name, options);
       }),
     );
 
@@ -59,4 +63,16 @@ export function registerMounts(program: Command, act: Act): void {
         session.show(status, () => facts(Object.entries(status)));
       }),
     );
+}
+
+/** An unmount of an id that is not there succeeds, so that it can be repeated: who mistyped the id, or meant the last one, is told here. */
+async function noteUses(session: Session, name: string, options: { readonly node?: string }): Promise<void> {
+  try {
+    const { mountIds = [] } = await session.client.getVolume({ name, ...onNode(options) }, session.context);
+    if (mountIds.length > 0) session.note(printable(`volume ${name} stays mounted there for ${mountIds.join(', ')}`));
+  } catch (error) {
+    // The unmount itself has succeeded; that there is no such volume is worth a word, that it cannot be told now is not.
+    if (!(error instanceof AppError)) throw error;
+    if (error.reason === 'VOLUME_NOT_FOUND') session.note(printable(error.message));
+  }
 }

@@ -24,7 +24,7 @@ export function registerNodes(program: Command, act: Act): void {
     );
 
   for (const [name, cordoned, description] of [
-    ['cordon', true, 'let nodes take no new volumes and mounts; what they have stays'],
+    ['cordon', true, 'let nodes take no new global volumes and mounts of them; what they have stays'],
     ['uncordon', false, 'end the cordon of nodes'],
   ] as const) {
     program
@@ -77,6 +77,7 @@ async function nodeLost(session: Session, name: string, options: { readonly conf
     const plan = await session.client.planNodeLost({ name }, session.context);
     session.show(plan, () => planText(plan));
     if (session.isJson || plan.done) return;
+    await noteManyGone(session);
     if (plan.state === 'connected')
       session.note(`nothing was changed; node ${name} is in touch, so it cannot be declared lost now: stop it first`);
     else {
@@ -89,6 +90,17 @@ async function nodeLost(session: Session, name: string, options: { readonly conf
   const plan = await session.client.declareNodeLost({ name, planRevision: confirm, note }, session.context);
   if (!plan.done) session.endWith('partial');
   session.show(plan, () => planText(plan));
+}
+
+/** Nodes that all go at once are rarely off: with NATS away every one of them looks so. */
+async function noteManyGone(session: Session): Promise<void> {
+  const nodes = await everyNode(session);
+  const gone = nodes.filter(({ state }) => state === 'gone').length;
+  if (gone > 1 && gone * 2 > nodes.length) {
+    session.note(
+      `${String(gone)} of ${String(nodes.length)} nodes are gone: look at NATS and the network before you declare any of them lost`,
+    );
+  }
 }
 
 async function everyNode(session: Session): Promise<readonly NodeView[]> {
@@ -116,7 +128,7 @@ function nodeFacts(node: NodeView): string {
     ['name', node.name],
     ['uid', node.uid],
     ['state', node.cordoned ? `${node.state}, cordoned` : node.state],
-    ['session since', node.sessionSince ?? '-'],
+    ['session since', node.sessionSince ?? (node.goneSince === undefined ? '-' : `- (gone since ${node.goneSince})`)],
     ['registered', node.registeredAt],
     ['version', node.version],
     ['attached volumes', String(node.attachedVolumes)],

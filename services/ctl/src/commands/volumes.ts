@@ -91,7 +91,21 @@ async function create(session: Session, name: string, options: CreateOptions): P
     ...(topology === undefined ? {} : { topology }),
     ...(from === undefined ? {} : { source: from }),
   };
-  showVolume(session, await session.client.createVolume(request, session.context));
+  const volume = await session.client.createVolume(request, session.context);
+  showVolume(session, volume);
+  const kept = keptOtherwise(request, volume);
+  if (kept.length > 0 && !session.isJson) {
+    session.note(printable(`volume ${name} was there already and keeps its ${kept.join(' and ')}; volctl label changes them`));
+  }
+}
+
+/** What a create does not change at a volume that exists, although it was asked for otherwise. */
+function keptOtherwise({ labels = {}, takeover }: CreateVolumeRequest, volume: VolumeView): readonly string[] {
+  const others = Object.entries(labels).some(([key, value]) => volume.labels[key] !== value);
+  return [
+    ...(others ? ['labels'] : []),
+    ...(takeover === undefined || takeover === volume.takeover ? [] : [`takeover policy ${volume.takeover}`]),
+  ];
 }
 
 function sourceOf(value: string): { readonly volume: string; readonly snapshot?: string } {

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import { hasReason } from '@volplane/base';
 import type { NodeEvent, VolumeEvent } from '@volplane/domain';
 import type { Act } from '../arguments.js';
+import type { Session } from '../session.js';
 import { printable } from '../text/table.js';
 
 export function registerWatch(program: Command, act: Act): void {
@@ -12,7 +14,7 @@ export function registerWatch(program: Command, act: Act): void {
     .option('--name-prefix <prefix>', 'names that begin so')
     .action(
       act(async (session, options: { readonly namePrefix?: string }) => {
-        for await (const event of session.client.watchVolumes(options, session.endless)) session.showLine(event, () => volumeLine(event));
+        await follow(session, session.client.watchVolumes(options, session.endless), volumeLine);
       }),
     );
 
@@ -22,9 +24,19 @@ export function registerWatch(program: Command, act: Act): void {
     .option('--name-prefix <prefix>', 'names that begin so')
     .action(
       act(async (session, options: { readonly namePrefix?: string }) => {
-        for await (const event of session.client.watchNodes(options, session.endless)) session.showLine(event, () => nodeLine(event));
+        await follow(session, session.client.watchNodes(options, session.endless), nodeLine);
       }),
     );
+}
+
+/** A line for each event. Whoever interrupts a watch has seen enough: that is its end, and no failure to be told. */
+async function follow<Event>(session: Session, events: AsyncIterable<Event>, line: (event: Event) => string): Promise<void> {
+  try {
+    for await (const event of events) session.showLine(event, () => line(event));
+  } catch (error) {
+    if (!session.io.signal.aborted || !hasReason(error, 'CANCELLED')) throw error;
+    session.endWith('interrupted');
+  }
 }
 
 function volumeLine(event: VolumeEvent): string {

@@ -10,13 +10,15 @@ export function shownFailure(error: unknown, isJson: boolean): string {
 
 /** A refusal for people: the sentence, its reason, the facts, why, and what would free it. */
 function failureText(failure: Failure, cause: string | undefined): string {
-  const shown = Object.entries(failure.fields).filter(([, value]) => value !== '');
+  // What frees this very one says more than what frees its kind.
+  const { freedBy = '', ...fields } = failure.fields;
+  const shown = Object.entries(fields).filter(([, value]) => value !== '');
   const longest = Math.max(0, ...shown.map(([name]) => name.length));
   return [
     `volctl: ${printable(failure.message)} (${failure.reason})`,
     ...shown.map(([name, value]) => `  ${printable(name).padEnd(longest)}  ${printable(value)}`),
     ...(cause === undefined ? [] : [`Cause: ${printable(cause)}`]),
-    `What to do: ${REASONS[failure.reason].whatToDo}`,
+    `What to do: ${freedBy === '' ? REASONS[failure.reason].whatToDo : printable(freedBy)}`,
   ].join('\n');
 }
 

@@ -15,7 +15,9 @@ export interface NodeInput {
   'sessionSince'?: (string);
   'attachedVolumes'?: (number);
   'ownedVolumes'?: (number);
+  'goneSince'?: (string);
   '_sessionSince'?: "sessionSince";
+  '_goneSince'?: "goneSince";
 }
 
 export interface Node {
@@ -30,5 +32,7 @@ export interface Node {
   'sessionSince'?: (string);
   'attachedVolumes': (number);
   'ownedVolumes': (number);
+  'goneSince'?: (string);
   '_sessionSince'?: "sessionSince";
+  '_goneSince'?: "goneSince";
 }
