@@ -85,6 +85,20 @@ describe('deploy/docker', () => {
     for (const entry of entries) expect(existsSync(join(ROOT, sourceOf(entry))), entry).to.equal(true);
   });
 
+  it('calls the images what those call them who use them', () => {
+    const built = [...text('deploy/docker/Dockerfile').matchAll(/^# +docker build .* -t (\S+) [.]$/gm)].map(([, name = '']) => name);
+    const users = [
+      'kubernetes/controller.yaml',
+      'kubernetes/node.yaml',
+      'nomad/controller.nomad.hcl',
+      'nomad/node.nomad.hcl',
+      'swarm/build-plugin.sh',
+    ];
+    const used = users.flatMap((file) => text(`deploy/${file}`).match(/volplane-(manager|agent):[\w.]+/g) ?? []);
+    expect(used).to.have.length(users.length);
+    expect(new Set(used)).to.deep.equal(new Set(built));
+  });
+
   it('has a health check that fails when nobody answers', () => {
     const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'deploy/docker/health.mjs'), 'unix:/nonexistent/agent.sock']);
     expect(status, String(stderr)).to.equal(1);

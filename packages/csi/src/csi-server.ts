@@ -92,7 +92,9 @@ function buildServices(server: CsiServerOptions, gate: CallGate): readonly Unary
   const api = controller?.api ?? node?.api;
   if (api === undefined) return [];
   const catalog = new DriverCatalog({ api, clock, log, ...drivers });
-  const services: [Parameters<typeof csiService>[0], CsiHandlers][] = [['Identity', identityHandlers({ options, catalog, gate, log })]];
+  const servesAll = controller !== undefined && node !== undefined;
+  const identity = identityHandlers({ options, catalog, gate, log, servesAll });
+  const services: [Parameters<typeof csiService>[0], CsiHandlers][] = [['Identity', identity]];
   if (controller !== undefined) {
     const parts = { api: controller.api, catalog, topology, options, log };
     services.push(['Controller', controllerHandlers(parts, gate)], ['GroupController', groupHandlers(parts, gate)]);

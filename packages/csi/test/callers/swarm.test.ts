@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { refusal } from '@volplane/testkit';
+import { gate, refusal } from '@volplane/testkit';
 import { parseEndpoint } from '../../src/endpoint.js';
 import type { WireVolume } from '../../src/messages.js';
 import { block, CsiWorld, mount } from '../support/csi-world.js';
@@ -33,12 +33,36 @@ describe('csi as swarm calls it', () => {
     expect(() => parseEndpoint(`${prefix}${'c'.repeat(18)}.sock`)).to.throw('use a shorter folder or socket name');
   });
 
-  it('dials while the plugin is enabled, before any cluster is there', async () => {
+  it('dials while the plugin is enabled, and keeps one that was not ready at its first Probe as one without a controller', async () => {
     const early = await CsiWorld.open({ nodes: [{ name: 'n1', drivers: [] }] });
     try {
-      expect((await early.call('Probe', {}, { timeoutMs: 15_000 })).ready?.value).to.equal(false);
+      expect((await early.call('Probe', {}, { timeoutMs: 15_000 })).ready?.value).to.equal(true);
       await early.call('GetPluginCapabilities');
     } finally {
+      await early.close();
+    }
+  });
+
+  it('learns every capability right behind its first Probe, also while managers are being looked for', async () => {
+    const early = await CsiWorld.open({ limits: { retryMs: 10_000 } });
+    try {
+      early.cluster.fail('listDrivers', refusal('NO_MANAGER'), 3);
+      expect((await early.call('Probe', {}, { timeoutMs: 15_000 })).ready?.value).to.equal(true);
+      early.cluster.fail('listDrivers', refusal('NO_MANAGER'), 1_000);
+      const { capabilities } = await early.call('ControllerGetCapabilities', {}, { timeoutMs: 15_000 });
+      expect(capabilities.map(({ rpc }) => rpc.type)).to.include.members([1, 2, 5, 9]);
+    } finally {
+      await early.close();
+    }
+  });
+
+  it('is answered within its patience when the control plane hangs', async () => {
+    const hanging = gate();
+    const early = await CsiWorld.open({ hangingDrivers: hanging.opened });
+    try {
+      expect((await early.call('Probe', {}, { timeoutMs: 15_000 })).ready?.value).to.equal(true);
+    } finally {
+      hanging.open();
       await early.close();
     }
   });
