@@ -28,7 +28,7 @@ describe('Manager, before it has read the records', () => {
 
   afterEach(async () => {
     isAway = false;
-    await world.settle(manager.ready);
+    await world.settle(manager.ready.catch(() => undefined));
     await world.settle(manager.stop());
     await world.end();
   });
@@ -42,6 +42,14 @@ describe('Manager, before it has read the records', () => {
     ];
     const refusals = await Promise.all(calls.map((call) => rejection(call)));
     expect(refusals.map(({ reason }) => reason)).to.deep.equal(Array(3).fill('STORE_UNAVAILABLE'));
+  });
+
+  it('stops without them, whoever waits for them', async () => {
+    await first.stop();
+    const claim = rejection(agent.claim('data'));
+    await world.clock.advance(0);
+    await world.settle(manager.stop());
+    expect((await claim).reason).to.equal('SHUTTING_DOWN');
   });
 
   it('keeps sessions alive, and asks no node for what it is about to read itself', async () => {

@@ -36,15 +36,17 @@ async function main(): Promise<void> {
   const { settings, shown } = read;
   const log = createLogger({ level: settings.logLevel, format: settings.logFormat, fields: { service: 'agent', node: settings.node } });
   endDespiteFileThreads(process);
+  let opening: Promise<RunningAgent> | undefined;
+  // First of all: the first process of a container is told to stop in vain until somebody listens.
+  const end = superviseProcess(
+    process,
+    log,
+    () => closeAndExit(opening),
+    (delayMs, callback) => systemClock.after(delayMs, callback),
+  );
   log.info('agent starts', { settings: shown });
   try {
-    const agent = await openAgent(settings, log);
-    const end = superviseProcess(
-      process,
-      log,
-      () => closeAndExit(agent),
-      (delayMs, callback) => systemClock.after(delayMs, callback),
-    );
+    const agent = await (opening = openAgent(settings, log));
     agent.failed.catch((error: unknown) => {
       log.error('agent ends, to be started anew; its mounts stay', { error });
       end(EXIT.failed);
@@ -57,9 +59,9 @@ async function main(): Promise<void> {
 }
 
 /** A driver call that hangs with its storage would keep the process from ending by itself, and so from being started anew. */
-async function closeAndExit(agent: RunningAgent): Promise<void> {
+async function closeAndExit(opening: Promise<RunningAgent> | undefined): Promise<void> {
   try {
-    await agent.close();
+    await (await opening)?.close();
   } finally {
     // Behind what the end of the stop sets as the exit code.
     systemClock.soon(() => process.exit());

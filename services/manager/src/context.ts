@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { ComponentGroup, systemClock, systemRandom, type Logger } from '@volplane/base';
+import { ComponentGroup, hasReason, systemClock, systemRandom, type Logger } from '@volplane/base';
 import { credentialsFrom, NatsBus } from '@volplane/bus-nats';
 import { CsiServer, csiOptionsFrom } from '@volplane/csi';
 import { Manager } from '@volplane/engine';
@@ -59,7 +59,7 @@ export async function openManager(settings: ManagerSettings, id: string, log: Lo
       log.info('records are in memory', { volumes: manager.cache.volumes.size, nodes: manager.cache.nodes.size });
     };
     serve().catch((error: unknown) => {
-      log.error('records could not be read', { error });
+      if (!hasReason(error, 'SHUTTING_DOWN')) log.error('records could not be read', { error });
     });
     return { addresses: server.addresses, failed: Promise.race([group.failed, manager.failed]), close: () => group.stop() };
   } catch (error) {

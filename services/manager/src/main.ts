@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { EXIT, readSettings, superviseProcess, systemClock } from '@volplane/base';
 import { createLogger } from '@volplane/logging';
 import { checkManager } from './check.js';
-import { openManager } from './context.js';
+import { openManager, type RunningManager } from './context.js';
 import { MANAGER_SETTINGS } from './config.js';
 
 const read = readSettings(MANAGER_SETTINGS, {
@@ -36,15 +36,17 @@ async function main(): Promise<void> {
   const { settings, shown } = read;
   const id = settings.id === '' ? `${settings.hostName}-${String(process.pid)}` : settings.id;
   const log = createLogger({ level: settings.logLevel, format: settings.logFormat, fields: { service: 'manager', manager: id } });
+  let opening: Promise<RunningManager> | undefined;
+  // First of all: the first process of a container is told to stop in vain until somebody listens.
+  const end = superviseProcess(
+    process,
+    log,
+    async () => (await opening)?.close(),
+    (delayMs, callback) => systemClock.after(delayMs, callback),
+  );
   log.info('manager starts', { settings: shown });
   try {
-    const manager = await openManager(settings, id, log);
-    const end = superviseProcess(
-      process,
-      log,
-      () => manager.close(),
-      (delayMs, callback) => systemClock.after(delayMs, callback),
-    );
+    const manager = await (opening = openManager(settings, id, log));
     manager.failed.catch(() => {
       end(EXIT.failed);
     });

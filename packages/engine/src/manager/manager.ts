@@ -88,8 +88,15 @@ export class Manager {
     group.start(new Sweeper({ cache, operations, lostNodes, managerId: options.id, clock, random, log }));
     const subscription = serveAgents({ bus, sessions, claims, changes, api, clock, log });
     group.own({ name: 'agents', close: () => subscription.close() });
-    // Closed before the subscription, which waits for its handlers.
+    // Both before the subscription, which waits for its handlers.
     group.own(changes);
+    group.own({
+      name: 'wait for the records',
+      close: () => {
+        cache.giveUp();
+        return Promise.resolve();
+      },
+    });
     return new Manager(api, cache, group);
   }
 

@@ -47,7 +47,8 @@ export class Sweeper implements Service {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await this.#cache.filled;
+    // Given up by a manager that stops: there is nothing to sweep then.
+    await this.#cache.filled.catch(() => undefined);
     const stopListening = this.#cache.listen({
       onSession: () => {
         this.#wake();

@@ -64,8 +64,10 @@ export class ClusterCache implements Service {
   /** What this process is writing now, the latest of each key. */
   readonly #expected = new Map<string, { readonly text: string; readonly document: VolumeDocument }>();
   #listAgain: () => void = () => undefined;
-  #filled: (() => void) | undefined;
+  #filled: () => void = () => undefined;
+  #giveUp: (error: AppError) => void = () => undefined;
   #isFilled = false;
+  /** Resolves when every record is in memory. Rejects with SHUTTING_DOWN when that was given up. */
   readonly filled: Promise<void>;
 
   constructor(options: { readonly kv: KvStore; readonly clock: Clock; readonly random: Random; readonly log: Logger }) {
@@ -74,9 +76,17 @@ export class ClusterCache implements Service {
     this.#random = options.random;
     this.#log = options.log;
     this.#barrier = new ReadBarrier(options.kv, options.clock);
-    this.filled = new Promise((resolve) => {
+    this.filled = new Promise((resolve, reject) => {
       this.#filled = resolve;
+      this.#giveUp = reject;
     });
+    // Nobody may be waiting.
+    this.filled.catch(() => undefined);
+  }
+
+  /** For a manager that stops: whoever waits for records that were not read yet waits no more. */
+  giveUp(): void {
+    this.#giveUp(new AppError('SHUTTING_DOWN', 'this manager stops before it has read the records; nothing was changed'));
   }
 
   /** The revision up to which everything is in memory. */
@@ -220,7 +230,7 @@ export class ClusterCache implements Service {
     for (const key of this.#knownKeys()) if (!seen.has(key)) this.#applyDelete(key, revision);
     this.#advance(revision);
     this.#isFilled = true;
-    this.#filled?.();
+    this.#filled();
   }
 
   /**
