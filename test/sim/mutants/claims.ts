@@ -17,7 +17,7 @@ export const GUARDS_OF_CLAIMS: readonly Mutant[] = [
     name: 'seq-check',
     rule: '2: a release ends only claims up to its seq',
     shownBy: 'seeds',
-    seeds: 40,
+    seeds: 120,
     mix: 'users',
     edits: [RELEASE(' || mine.seq > release.seq', '')],
   },
