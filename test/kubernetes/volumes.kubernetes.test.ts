@@ -3,7 +3,7 @@ import { waitFor } from '@volplane/testkit';
 import { isPhase, NODES, KubeWorld } from './support/kube-world.js';
 import { kubernetesSuite } from './support/kubernetes-suite.js';
 import { claim, CLAIMS, pod, PODS, snapshot, SNAPSHOTS, VOLUMES } from './support/objects.js';
-import { NAMESPACE } from './support/sidecars.js';
+import { NAMESPACE, rightsWanted } from './support/sidecars.js';
 
 /** The life of volumes under kubelet, the sidecars and the storage classes of deploy/kubernetes: pods are their only users. */
 kubernetesSuite('volumes in Kubernetes', () => {
@@ -14,6 +14,19 @@ kubernetesSuite('volumes in Kubernetes', () => {
   });
   after(async () => {
     await (world as KubeWorld | undefined)?.stop();
+  });
+
+  it('the account of the manifests may do whatever its sidecars may want to do', async () => {
+    const missing: string[] = [];
+    for (const { verb, resource, sidecar } of await rightsWanted()) {
+      const account = `--as=system:serviceaccount:${NAMESPACE}:volplane-controller`;
+      const [name = '', part] = resource.split('/');
+      const asked = ['auth', 'can-i', verb, name, ...(part === undefined ? [] : [`--subresource=${part}`])];
+      // One after the other: each starts a process.
+      const { stdout } = await world.api.tryKubectl([...asked, account, `--namespace=${NAMESPACE}`]);
+      if (!stdout.startsWith('yes')) missing.push(`${verb} ${resource} (${sidecar})`);
+    }
+    expect(missing).to.deep.equal([]);
   });
 
   it('nodes tell their topology, and how much room each has is told in the name of the deployment', async () => {
@@ -120,6 +133,23 @@ kubernetesSuite('volumes in Kubernetes', () => {
     await api.kubectl(['delete', 'pod/keeper', 'pvc/kept']);
     const { spec } = present ?? {};
     expect(spec?.['nodeName']).to.equal('n1');
+    await waitFor(async () => !(await world.volctl('ls')).includes('pvc-'), { what: 'no volume is left' });
+  });
+
+  it('a pod that is deleted while the agent is down goes when it is back, and kubelet finds the plugin again by itself', async () => {
+    const { api, nodes, cluster } = world;
+    await api.apply(claim('late', 'volplane-local'), pod('leaver', { claim: 'late', node: 'n2' }));
+    await api.until(`${PODS}/leaver`, 'the pod runs', isPhase('Running'));
+    await cluster.kill('n2');
+    await nodes.n2.killKubelet();
+    await nodes.n2.startKubelet(world.configOf('n2'));
+    await api.kubectl(['delete', 'pod', 'leaver', '--wait=false']);
+    await api.until(`${PODS}/leaver`, 'its containers have ended', ({ status }) =>
+      JSON.stringify(status?.['containerStatuses']).includes('terminated'),
+    );
+    await cluster.startAgent('n2');
+    await api.untilGone(`${PODS}/leaver`);
+    await api.kubectl(['delete', 'pvc', 'late']);
     await waitFor(async () => !(await world.volctl('ls')).includes('pvc-'), { what: 'no volume is left' });
   });
 

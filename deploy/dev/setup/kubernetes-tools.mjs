@@ -46,7 +46,8 @@ const BUILD_TIMEOUT_MS = 2 * 60 * 60_000;
  * Builds them once for these versions.
  *
  * @param {{ readonly cacheFolder: string, readonly env: NodeJS.ProcessEnv, readonly say: (line: string) => void }} context
- * @returns {Promise<string>} a folder with the programs in `bin` and the definitions of the snapshot objects in `crd`
+ * @returns {Promise<string>} a folder with the programs in `bin`, the definitions of the snapshot objects in `crd`, and in `rbac` the rights
+ *   that each sidecar's own people give it
  * @throws {SetupError} when Go is missing or something does not build
  */
 export async function ensureKubernetesTools({ cacheFolder, env, say }) {
@@ -69,6 +70,7 @@ export async function ensureKubernetesTools({ cacheFolder, env, say }) {
   await writeFile(join(folder, 'go.mod'), await goMod(go));
   await go('build', '-trimpath', `-ldflags=${LINKER_FLAGS}`, '-o', 'bin/', ...PROGRAMS);
   await copyDefinitions(go, join(folder, 'crd'));
+  await copyRights(go, join(folder, 'rbac'));
   await writeFile(done, '');
   return folder;
 }
@@ -118,6 +120,26 @@ async function copyDefinitions(go, folder) {
     if (name.startsWith('snapshot.')) await copyFile(join(from, name), join(folder, name));
   }
 }
+
+/**
+ * @param {(...args: readonly string[]) => Promise<string>} go
+ * @param {string} folder
+ */
+async function copyRights(go, folder) {
+  await mkdir(folder, { recursive: true });
+  for (const [sidecar, [module, file]] of Object.entries(RIGHTS)) {
+    const { Dir } = await moduleOf(go, `${SIDECARS}/${module}`);
+    await copyFile(join(Dir, 'deploy', 'kubernetes', file), join(folder, `${sidecar}.yaml`));
+  }
+}
+
+/** @type {Readonly<Record<string, readonly [module: string, file: string]>>} */
+const RIGHTS = {
+  provisioner: ['external-provisioner/v6', 'rbac.yaml'],
+  attacher: ['external-attacher/v4', 'rbac.yaml'],
+  resizer: ['external-resizer/v2', 'rbac.yaml'],
+  snapshotter: ['external-snapshotter/v8', 'csi-snapshotter/rbac-csi-snapshotter.yaml'],
+};
 
 /**
  * @param {(...args: readonly string[]) => Promise<string>} go

@@ -29,7 +29,7 @@ export class ControlPlane {
   }
 
   async start(): Promise<void> {
-    await promisify(execFile)('ip', ['address', 'add', `${API_ADDRESS}/32`, 'dev', 'lo']);
+    await promisify(execFile)('ip', ['address', 'replace', `${API_ADDRESS}/32`, 'dev', 'lo']);
     const etcd = await startEtcd();
     this.#etcd = etcd;
     await this.#writeKeys();

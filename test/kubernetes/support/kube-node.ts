@@ -28,7 +28,7 @@ export class KubeNode {
   async start(options: { readonly images: string; readonly config: string }): Promise<void> {
     const { folder, name, address } = this.place;
     await mkdir(join(this.#root, 'plugins_registry'), { recursive: true });
-    await exec('ip', ['address', 'add', `${address}/32`, 'dev', 'lo']);
+    await exec('ip', ['address', 'replace', `${address}/32`, 'dev', 'lo']);
     const settings = await writeContainerdFile(this.place);
     const socket = containerdSocket(this.place);
     const command = { name: `${name}-containerd`, command: 'containerd', args: ['--config', settings, '--log-level=info'] };

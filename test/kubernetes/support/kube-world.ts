@@ -65,6 +65,8 @@ export class KubeWorld {
     });
     const folder = join(cluster.folder, 'kube');
     await mkdir(folder);
+    // Storage that every node sees is there before its volumes.
+    await mkdir(join(cluster.folder, 'shared', 'disks'));
     const world = new KubeWorld(cluster, folder);
     try {
       await world.#start(folder);

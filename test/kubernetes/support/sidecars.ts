@@ -55,6 +55,42 @@ export async function startSidecars(control: ControlPlane, processes: ChildProce
   }
 }
 
+/** One thing that a sidecar does at the API server, as `kubectl auth can-i` takes it. */
+export interface Right {
+  readonly verb: string;
+  /** `resource.group`, or `resource/part`. */
+  readonly resource: string;
+  readonly sidecar: string;
+}
+
+/** What each sidecar's own people say that it needs, but for objects that no plugin of ours has. */
+export async function rightsWanted(): Promise<readonly Right[]> {
+  const perSidecar = await Promise.all(
+    Object.keys(PROGRAMS).map(async (sidecar) => {
+      const text = await readFile(join(toolsFolder(), 'rbac', `${sidecar}.yaml`), 'utf8');
+      const roles = parseAllDocuments(text).map((document) => document.toJS() as { readonly rules?: readonly Rule[] } | null);
+      return roles.flatMap((role) => role?.rules ?? []).flatMap((rule) => rightsOf(rule, sidecar));
+    }),
+  );
+  return perSidecar.flat().filter(({ resource }) => !resource.includes('groupsnapshot'));
+}
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+function rightsOf({ apiGroups, resources, verbs }: Rule, sidecar: string): readonly Right[] {
+  return apiGroups.flatMap((group) =>
+    resources.flatMap((text) => {
+      const [name = '', part] = text.split('/');
+      const resource = `${name}${group === '' ? '' : `.${group}`}${part === undefined ? '' : `/${part}`}`;
+      return verbs.map((verb) => ({ verb, resource, sidecar }));
+    }),
+  );
+}
+
 /** The controller of the cluster that every snapshotter works with; no part of a plugin. */
 export async function startSnapshotController(control: ControlPlane, processes: ChildProcesses): Promise<void> {
   const config = join(control.folder, 'admin.conf');
