@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { waitFor } from '@volplane/testkit';
 import { isPhase, NODES, KubeWorld } from './support/kube-world.js';
 import { kubernetesSuite } from './support/kubernetes-suite.js';
-import { claim, CLAIMS, pod, PODS, snapshot, SNAPSHOTS, VOLUMES } from './support/objects.js';
+import { attributesClass, claim, CLAIMS, pod, PODS, snapshot, SNAPSHOTS, VOLUMES } from './support/objects.js';
 import { NAMESPACE, rightsWanted } from './support/sidecars.js';
 
 /** The life of volumes under kubelet, the sidecars and the storage classes of deploy/kubernetes: pods are their only users. */
@@ -173,6 +173,34 @@ kubernetesSuite('volumes in Kubernetes', () => {
     await api.until(`${CLAIMS}/raw`, 'the claim has grown', hasRoom('400Mi'));
     expect(Number(await api.kubectl(['exec', 'blocker', '--', 'blockdev', '--getsize64', '/dev/data']))).to.equal(400 * 2 ** 20);
     await api.kubectl(['delete', 'pod/blocker', 'pvc/raw']);
+  });
+
+  it('a class of attributes changes the takeover policy, and one with what cannot be changed is refused by name', async () => {
+    const { api } = world;
+    await api.apply(
+      attributesClass('by-lease', { takeover: 'lease', 'label/tier': 'gold' }),
+      attributesClass('bigger', { size: '5g' }),
+      claim('changing', 'disk-manual', { mib: 64 }),
+    );
+    const { spec } = await api.until(`${CLAIMS}/changing`, 'the claim is bound', isPhase('Bound'));
+    await api.kubectl(['patch', 'pvc', 'changing', '-p', JSON.stringify({ spec: { volumeAttributesClassName: 'by-lease' } })]);
+    await api.untilEvent('changing', /VolumeModifySuccessful/);
+    expect(await world.volctl('inspect', String(spec?.['volumeName'])))
+      .to.match(/takeover:\s+lease/)
+      .and.contain('tier=gold');
+    await api.kubectl(['patch', 'pvc', 'changing', '-p', JSON.stringify({ spec: { volumeAttributesClassName: 'bigger' } })]);
+    expect(await api.untilEvent('changing', /VolumeModifyFailed/)).to.contain('parameter size cannot be changed');
+    await api.kubectl(['delete', 'pvc/changing']);
+    await waitFor(async () => !(await world.volctl('ls')).includes('pvc-'), { what: 'no volume is left' });
+  });
+
+  it('a volume for readers alone cannot be written, whatever the pod asks for', async () => {
+    const { api } = world;
+    const command = 'touch /data/file && exit 1; grep " /data " /proc/mounts';
+    await api.apply(claim('readable', 'volplane-shared', { modes: ['ReadOnlyMany'] }), pod('reading', { claim: 'readable', command }));
+    await api.until(`${PODS}/reading`, 'the pod is done', isPhase('Succeeded'));
+    expect(await api.kubectl(['logs', 'reading'])).to.contain('Read-only file system');
+    await api.kubectl(['delete', 'pod/reading', 'pvc/readable']);
   });
 
   it('every node writes a shared volume at once', async () => {

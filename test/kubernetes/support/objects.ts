@@ -100,6 +100,10 @@ export function snapshot(name: string, ofClaim: string): object {
   };
 }
 
+export function attributesClass(name: string, parameters: Readonly<Record<string, string>>): object {
+  return { apiVersion: 'storage.k8s.io/v1', kind: 'VolumeAttributesClass', metadata: { name }, driverName: 'csi.volplane.io', parameters };
+}
+
 export const CLAIMS = '/api/v1/namespaces/default/persistentvolumeclaims';
 export const PODS = '/api/v1/namespaces/default/pods';
 export const VOLUMES = '/api/v1/persistentvolumes';
