@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { parse, parseAllDocuments } from 'yaml';
 import { settingRows } from '@volplane/base';
 import { CSI_DEFAULTS, parseEndpoint } from '@volplane/csi';
+import { VERSIONS } from '../../deploy/dev/setup/kubernetes-tools.mjs';
 import { AGENT_SETTINGS } from '../../services/agent/src/config.js';
 import { MANAGER_SETTINGS } from '../../services/manager/src/config.js';
 
@@ -58,6 +59,14 @@ describe('the orchestrators’ examples', () => {
     expect(texts['storage-classes.yaml']?.match(/^provisioner: .*$/gm)).to.deep.equal(Array(2).fill(`provisioner: ${CSI_DEFAULTS.name}`));
     expect(texts['snapshot-class.yaml']).to.contain(`driver: ${CSI_DEFAULTS.name}`);
     expect(texts['node.yaml']).to.contain(`--kubelet-registration-path=/var/lib/kubelet/plugins/${CSI_DEFAULTS.name}/csi.sock`);
+  });
+
+  it('of kubernetes name the sidecars’ versions that a real Kubernetes is tested with', async () => {
+    const images = (await files('kubernetes')).flatMap(({ text }) => text.match(/\bsig-storage\/csi-[a-z]+:v[0-9.]+/g) ?? []);
+    const tested = (['provisioner', 'attacher', 'resizer', 'snapshotter'] as const).map(
+      (name) => `sig-storage/csi-${name}:${VERSIONS[name]}`,
+    );
+    expect(images).to.deep.equal(tested);
   });
 
   it('keep the mounts of an agent in a container on the host', async () => {

@@ -14,8 +14,9 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 export function fsFault(error: unknown, what: string): AppError {
   if (error instanceof AppError) return error;
   if (hasCode(error, 'ENOSPC', 'EDQUOT')) return new AppError('NO_CAPACITY', `${what}: the storage is full`, {}, error);
-  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS', 'ENAMETOOLONG')) return new AppError('DRIVER_FAILED', `${what} was refused`, {}, error);
-  return new AppError('DRIVER_UNAVAILABLE', `${what} failed`, {}, error);
+  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS', 'ENAMETOOLONG'))
+    return new AppError('DRIVER_FAILED', `${what} was refused${named(error)}`, {}, error);
+  return new AppError('DRIVER_UNAVAILABLE', `${what} failed${named(error)}`, {}, error);
 }
 
 /** Runs `work`; a failed system call in it becomes a refusal of the driver, see {@link fsFault}. */
@@ -25,4 +26,9 @@ export async function withFsFaults<T>(what: string, work: () => Promise<T>): Pro
   } catch (error) {
     throw fsFault(error, what);
   }
+}
+
+/** The system's name for the error: causes do not go through the doors, and without it nobody there knows what to mend. */
+function named(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
 }

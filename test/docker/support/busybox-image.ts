@@ -22,5 +22,23 @@ export async function busyboxImage(): Promise<Buffer> {
   }
 }
 
-const TOOLS = ['sh', 'sleep', 'cat', 'echo', 'touch', 'ls', 'mkdir', 'rm', 'true', 'date', 'tail', 'wc', 'stat'];
+const TOOLS = [
+  'sh',
+  'sleep',
+  'cat',
+  'echo',
+  'touch',
+  'ls',
+  'mkdir',
+  'rm',
+  'true',
+  'date',
+  'tail',
+  'wc',
+  'stat',
+  'df',
+  'id',
+  'sync',
+  'blockdev',
+];
 const IMAGE_BYTES_MAX = 64 * 1024 * 1024;
