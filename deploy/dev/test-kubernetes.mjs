@@ -26,6 +26,7 @@ const NEEDED = {
   runc: 'runc',
   busybox: 'busybox-static',
   unshare: 'util-linux',
+  setpriv: 'util-linux',
   findmnt: 'util-linux',
   ip: 'iproute2',
   curl: 'curl',
@@ -51,9 +52,10 @@ async function testOutside(args) {
   const tools = await ensureKubernetesTools({ cacheFolder: CACHE_FOLDER, env: setup, say: console.log });
   const folder = await mkdtemp(join(tmpdir(), 'vk-'));
   const namespaces = ['--mount', '--pid', '--net', '--fork', '--kill-child', '--mount-proc'];
-  const command = [...namespaces, process.execPath, fileURLToPath(import.meta.url), INSIDE, ...args];
+  // It ends with this process, however that ends, and everything inside with it.
+  const command = ['--pdeathsig', 'KILL', 'unshare', ...namespaces, process.execPath, fileURLToPath(import.meta.url), INSIDE, ...args];
   const env = { ...setup, TMPDIR: folder, VOLPLANE_TEST_KUBERNETES: tools, VOLPLANE_TEST_GROUP: `volplane-${basename(folder)}` };
-  const child = spawn('unshare', command, { env, stdio: 'inherit' });
+  const child = spawn('setpriv', command, { env, stdio: 'inherit' });
   const passOn = () => child.kill('SIGKILL');
   process.on('SIGINT', passOn).on('SIGTERM', passOn).on('SIGHUP', passOn);
   await once(child, 'exit');
