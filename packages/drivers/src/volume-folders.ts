@@ -27,7 +27,8 @@ export type Fill = 'data folder' | { readonly work: (stagedFolder: string) => Pr
  *
  * A volume appears and disappears by one rename, so a crash leaves either all of it or nothing; what is half made lies
  * in `.staging`, what is half destroyed in `.trash`. Two nodes that create in one root at the same moment are told
- * apart by that rename: only one of them can win. The root itself must exist, unless `rootMode` is given.
+ * apart by that rename: only one of them can win. A root that is missing is made: who must not
+ * have that checks it before (`RootGuard`).
  */
 export class VolumeFolders {
   readonly root: string;
@@ -235,10 +236,7 @@ export class VolumeFolders {
     if (fault !== undefined && fault.code !== 'ENOENT') throw notDurable(toError(fault), what);
   }
 
-  /**
-   * Makes `folder`, where the script puts something, when it is missing, and begins again. Never the root of a driver that was not told
-   * to: it may be a mount that went away since it was checked, and what is made in its place is lost under it.
-   */
+  /** Makes `folder`, where the script puts something, when it is missing, and begins again. */
   async #runIn<Blank extends string>(folder: string, plan: FilePlan<Blank>, values: Readonly<Record<Blank, string>>): Promise<FileOutcome> {
     const run = { context: this.#context, files: this.#files, values };
     const outcome = await runPlan(run, plan);
@@ -246,17 +244,8 @@ export class VolumeFolders {
     if (fault?.code !== 'ENOENT' || fault.round > 0 || !PUTS.has(fault.syscall)) return outcome;
     const root: readonly FileCall[] =
       this.#rootMode === undefined ? [] : [{ do: 'make-folder', path: this.root, mode: this.#rootMode, recursive: true }];
-    const made = await this.#files.run([[...root, { do: 'make-folder', path: folder, mode: 0o700 }]]);
-    if (made.fault?.code === 'ENOENT') {
-      throw new AppError(
-        'DRIVER_UNAVAILABLE',
-        `the folder ${this.root}, the root of the volumes, does not exist on this node`,
-        {},
-        toError(made.fault),
-      );
-    }
-    // Somebody else may have made it meanwhile.
-    if (made.fault !== undefined && made.fault.code !== 'EEXIST') throw toError(made.fault);
+    const made = await this.#files.run([[...root, { do: 'make-folder', path: folder, mode: 0o700, recursive: true }]]);
+    if (made.fault !== undefined) throw toError(made.fault);
     return await runPlan(run, plan);
   }
 

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { silentLogger, type Logger } from '@volplane/base';
@@ -50,17 +49,6 @@ describe('folders of volumes on a disk whose syncs fail', () => {
       return { values: before.values, fault: { round, code: syncFault, message: `${syncFault}: fsync`, syscall: 'fsync', path: '' } };
     },
   };
-  it('makes no root in the place of one that went away, which would be lost under the next mount', async () => {
-    await folder.remove();
-    for (const fill of ['data folder', { work: () => Promise.resolve() }] satisfies Fill[]) {
-      const refusal = await rejection(folders.create(volume, fill));
-      expect(refusal).to.include({ reason: 'DRIVER_UNAVAILABLE' });
-      expect(refusal.message).to.contain(`${folder.path}, the root of the volumes, does not exist`);
-    }
-    await folders.remove(volume, CALM);
-    expect(existsSync(folder.path)).to.equal(false);
-  });
-
   const present = async (): Promise<boolean> => (await readdir(folder.path)).includes(volume.name);
 
   const fills: readonly (readonly [string, Fill])[] = [
