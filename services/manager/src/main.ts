@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   const end = superviseProcess(
     process,
     log,
-    async () => (await opening)?.close(),
+    async () => await (await opening)?.close(),
     (delayMs, callback) => systemClock.after(delayMs, callback),
   );
   log.info('manager starts', { settings: shown });
