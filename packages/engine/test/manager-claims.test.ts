@@ -102,6 +102,8 @@ describe('Manager, claims', () => {
     expect(await told(false, 2)).to.equal(true);
     expect(await told(true, 5)).to.equal(true);
     expect(await told(false, 4)).to.equal(true);
+    expect(await told(true, 1)).to.equal(true);
+    expect(await told(false, 2)).to.equal(true);
     await n1.register();
     expect(await told(false, 1)).to.equal(false);
   });

@@ -10,7 +10,7 @@ import { sessionKey, unguardedKey } from '../store/keys.js';
  * session is no evidence.
  *
  * Only the present incarnation of an agent has a say: what an earlier one sent may come late, and its guardian is not the one that runs,
- * or does not run, now. Of one incarnation only a later word takes a mark away.
+ * or does not run, now. Of one incarnation only a later word changes a mark.
  */
 export class UnguardedMarks {
   readonly #kv: KvStore;
@@ -35,12 +35,11 @@ export class UnguardedMarks {
     const key = unguardedKey(node);
     const { entry } = await this.#kv.get(key);
     const before = entry === undefined ? undefined : wordOf(entry.value);
-    if (!message.unguarded) {
-      if (before === undefined) return true;
-      if (before.incarnation === incarnation && before.turn > turn) {
-        this.#log.warn('a late word that the node is guarded was not believed', { node, turn, later: before.turn });
-        return true;
-      }
+    if (before === undefined && !message.unguarded) return true;
+    // Not even one that says the same: with its lower turn in the mark the next late one would take the mark away.
+    if (before?.incarnation === incarnation && before.turn > turn) {
+      this.#log.warn('a late word about the guardian of a node was not believed', { node, turn, later: before.turn });
+      return true;
     }
     const mark = { schema: 1, node, since: new Date(this.#clock.wallMs()).toISOString(), incarnation, turn };
     const outcome = await this.#commits.submit({
